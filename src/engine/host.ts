@@ -1,0 +1,65 @@
+/**
+ * Where machines live. There are two hosts: `VirtualHost` (lab and library, over the IP stack) and `LinuxHost`
+ * (TUN/TAP, raw sockets, rtnetlink). A machine and a `Tunnel` cannot tell which one they are on.
+ */
+import type { Counters, Instant, IpAddress, MacAddress, Random } from '../base/index.js'
+import type { Datagram, PathSpec } from '../proto/machine.js'
+
+/** An address as `ifconfig` sets it. */
+export interface InterfaceAddress {
+  readonly address: IpAddress
+  readonly prefixLength: number
+  /** The other end, on a point-to-point interface. */
+  readonly peer?: IpAddress
+}
+
+/** A tunnel's own interface, as it is to be made on the host. */
+export interface InterfaceSpec {
+  readonly name: string
+  /** `ip`: packets (TUN); `ethernet`: frames (TAP). */
+  readonly layer: 'ip' | 'ethernet'
+  readonly mtu: number
+  readonly mac?: MacAddress
+  readonly addresses: readonly InterfaceAddress[]
+  readonly up: boolean
+}
+
+/** Counts of one direction of a path. */
+export interface PathCounters {
+  readonly packets: number
+  readonly bytes: number
+  readonly drops: Record<string, number>
+}
+
+export interface PathStatus {
+  readonly id: string
+  readonly inbound: PathCounters
+  readonly outbound: PathCounters
+}
+
+/** A tunnel's interface on the host. */
+export interface HostInterface {
+  readonly name: string
+  /**
+   * Starts the data path of an installed path: interface → transform → carrier, carrier → transform → interface.
+   * What the inbound transform calls CONTROL is handed to `onControl`.
+   */
+  install(path: PathSpec, onControl: (datagram: Datagram) => void): void
+  remove(pathId: string): void
+  /** A packet that a machine delivers itself. */
+  deliver(packet: import('../proto/machine.js').Packet): void
+  status(): PathStatus[]
+  /** Removes the interface with its addresses and routes. */
+  destroy(): void
+}
+
+export interface Host {
+  readonly name: string
+  readonly random: Random
+  now(): Instant
+  createInterface(spec: InterfaceSpec): HostInterface
+  transmit(datagram: Datagram): void
+  /** Runs `callback` at `at`, once; returns what cancels it. */
+  schedule(at: Instant, callback: (now: Instant) => void): () => void
+  readonly counters: Counters
+}

@@ -1,0 +1,96 @@
+/**
+ * The contract of every protocol machine.
+ *
+ * A machine has no I/O. What happens to it is an argument: bytes, who sent them, the time. What it wants is an
+ * output. The drain rule: after every call of `receive`, `send`, `timeout` or `start`/`stop`, call `poll()` until
+ * it returns `undefined`, then ask `nextTimeout()` again. A machine may buffer outputs between calls; it never
+ * changes state in `poll()`.
+ */
+import type { Instant, IpAddress, PacketKind } from '../base/index.js'
+
+/** Who carries a tunnel's packets outside: an IP protocol between two addresses, or (later) UDP and TCP. */
+export interface IpCarrier {
+  readonly kind: 'ip'
+  /** IANA protocol number: 4, 41, 47, 97. */
+  readonly protocol: number
+  readonly local: IpAddress
+  readonly remote: IpAddress
+}
+export type Carrier = IpCarrier
+
+/** A control datagram: the payload of the carrier (no outer IP header), from or to the peer. */
+export interface Datagram {
+  readonly carrier: Carrier
+  readonly payload: Uint8Array
+  /** TTL or hop limit outside; 0 or absent: the host's default. */
+  readonly ttl?: number
+  readonly trafficClass?: number
+}
+
+/** An inner packet that the machine itself delivers (slow path only). */
+export interface Packet {
+  readonly kind: PacketKind
+  readonly bytes: Uint8Array
+}
+
+/**
+ * What the data path does to one packet in one direction, in place. The numbers are the verdict.
+ * The transforms of one path share its keys and counters, nothing else.
+ */
+export type Verdict = 0 | 1 | 2
+/** Send it on. */
+export const PASS = 0
+/** Drop it; the reason has been counted. */
+export const DROP = 1
+/** Not data: hand the payload to the machine (`receive`). */
+export const CONTROL = 2
+
+export interface Transform {
+  /**
+   * Outbound: from the inner packet `[start, end)` to the carrier's payload, outer metadata set.
+   * Inbound: from the carrier's payload, with outer metadata set by the carrier, to the inner packet, `kind` set.
+   * Allocates nothing. Never throws on a stranger's bytes: counts a reason in `drops` and returns DROP.
+   */
+  process(packet: import('../base/index.js').PacketBuffer): Verdict
+  /** Drops by reason. */
+  readonly drops: import('../base/index.js').Counters
+}
+
+/**
+ * A transform as plain data: what an `install` carries, so that it can be sent to a worker thread and made there.
+ * `createTransforms` in transforms.ts turns it into code.
+ */
+export interface PathSpec {
+  /** Unique within the tunnel. */
+  readonly id: string
+  readonly carrier: Carrier
+  readonly transform: TransformSpec
+}
+
+/** Extended by every protocol; `protocol` selects the factory. All members are structured-cloneable. */
+export interface TransformSpec {
+  readonly protocol: string
+  readonly [member: string]: unknown
+}
+
+export type Output<Event> =
+  | { readonly kind: 'transmit'; readonly datagram: Datagram }
+  | { readonly kind: 'deliver'; readonly packet: Packet }
+  | { readonly kind: 'install'; readonly path: PathSpec }
+  | { readonly kind: 'remove'; readonly pathId: string }
+  | { readonly kind: 'event'; readonly event: Event }
+
+export interface Machine<Event> {
+  /** Called once, before anything else. */
+  start(now: Instant): void
+  /** The tunnel is going down: say goodbye where the protocol has one, remove what was installed. */
+  stop(now: Instant): void
+  /** From outside: a datagram that no transform claimed. */
+  receive(datagram: Datagram, now: Instant): void
+  /** From inside, only where no transform is installed. */
+  send(packet: Packet, now: Instant): void
+  /** The time that `nextTimeout()` named has come. */
+  timeout(now: Instant): void
+  poll(): Output<Event> | undefined
+  nextTimeout(): Instant | undefined
+}
