@@ -2,16 +2,8 @@
  * Where machines live. There are two hosts: `VirtualHost` (lab and library, over the IP stack) and `LinuxHost`
  * (TUN/TAP, raw sockets, rtnetlink). A machine and a `Tunnel` cannot tell which one they are on.
  */
-import type { Counters, Instant, IpAddress, MacAddress, Random } from '../base/index.js'
+import type { Counters, Instant, InterfaceAddress, MacAddress, Random } from '../base/index.js'
 import type { Datagram, PathSpec } from '../proto/machine.js'
-
-/** An address as `ifconfig` sets it. */
-export interface InterfaceAddress {
-  readonly address: IpAddress
-  readonly prefixLength: number
-  /** The other end, on a point-to-point interface. */
-  readonly peer?: IpAddress
-}
 
 /** A tunnel's own interface, as it is to be made on the host. */
 export interface InterfaceSpec {
