@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the real peers and the tools that the interop tests use (Debian). Does nothing where they are there.
+set -eu
+packages=(iproute2 iputils-ping iperf3 tcpdump tshark user-mode-linux kmod ethtool)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -ne 0 ]; then
+  echo "interop: ${missing[*]} are missing and this is not root: what needs them will be skipped" >&2
+  [ "${CI:-}" != true ]
+  exit
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -y -q --no-install-recommends "${missing[@]}"
