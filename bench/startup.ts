@@ -19,6 +19,8 @@ export async function run(): Promise<void> {
   }
   const times = new Map<string, number[]>(Object.keys(rows).map((name) => [name, []]))
   // In turn, so that a slow moment of the machine falls on all of them.
-  for (let round = 0; round < 7; round++) for (const [name, args] of Object.entries(rows)) times.get(name)!.push(wall(args))
-  for (const [name, values] of times) console.log(`${name.padEnd(16)} ${median(values).toFixed(0).padStart(6)} ms (median of 7)`)
+  for (let round = 0; round < 7; round++)
+    for (const [name, args] of Object.entries(rows)) times.get(name)!.push(wall(args))
+  for (const [name, values] of times)
+    console.log(`${name.padEnd(16)} ${median(values).toFixed(0).padStart(6)} ms (median of 7)`)
 }

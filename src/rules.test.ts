@@ -61,8 +61,10 @@ function targetOf(source: Source, specifier: string): string | undefined {
 
 test('there are sources in every room that the rules name', () => {
   const rooms = new Set(sources.map(({ room }) => room))
-  for (const room of Object.keys(allowed)) if (room !== 'crypto') assert.ok(rooms.has(room), `no source in src/${room}`)
-  for (const room of rooms) if (room !== '') assert.ok(room in allowed, `src/${room} is a room without a rule`)
+  for (const room of Object.keys(allowed))
+    if (room !== 'crypto') assert.ok(rooms.has(room), `no source in src/${room}`)
+  for (const room of rooms)
+    if (room !== '') assert.ok(room in allowed, `src/${room} is a room without a rule`)
 })
 
 test('rooms import only the rooms below them', () => {
@@ -73,7 +75,8 @@ test('rooms import only the rooms below them', () => {
       const target = targetOf(source, specifier)
       if (target === undefined) continue
       const room = target.slice(0, target.indexOf('/'))
-      if (room !== source.room && !allowed[source.room]!.includes(room)) broken.push(`${source.path} imports ${target}`)
+      if (room !== source.room && !allowed[source.room]!.includes(room))
+        broken.push(`${source.path} imports ${target}`)
     }
   }
   assert.deepEqual(broken, [])
@@ -96,13 +99,18 @@ test('protocols never import each other', () => {
 
 test("Node's own modules stay in crypto, linux, cli, lab and the engine's socket", () => {
   const broken = sources
-    .filter(({ path, room }) => !['crypto', 'linux', 'cli', 'lab'].includes(room) && path !== 'engine/socket.ts')
-    .flatMap(({ path, imports }) => imports.filter((name) => name.startsWith('node:')).map((name) => `${path} imports ${name}`))
+    .filter(
+      ({ path, room }) => !['crypto', 'linux', 'cli', 'lab'].includes(room) && path !== 'engine/socket.ts',
+    )
+    .flatMap(({ path, imports }) =>
+      imports.filter((name) => name.startsWith('node:')).map((name) => `${path} imports ${name}`),
+    )
   assert.deepEqual(broken, [])
 })
 
 test('nothing below the engine reads a clock or draws randomness of its own', () => {
-  const forbidden = /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|process\.hrtime|crypto\.getRandomValues)\b/
+  const forbidden =
+    /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|process\.hrtime|crypto\.getRandomValues)\b/
   const broken: string[] = []
   for (const { path, room, text } of sources) {
     if (!['base', 'wire', 'crypto', 'stack', 'proto', 'inspect', 'config'].includes(room)) continue

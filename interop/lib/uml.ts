@@ -57,7 +57,8 @@ export class UmlPeer {
   static async boot({ namespace, tap, modules, memory = '256M' }: UmlOptions): Promise<UmlPeer> {
     const folder = mkdtempSync(join(tmpdir(), 'warren-uml-'))
     const version = readdirSync(MODULES)[0]
-    if (version === undefined) throw new Error(`no modules in ${MODULES}: is the package user-mode-linux whole?`)
+    if (version === undefined)
+      throw new Error(`no modules in ${MODULES}: is the package user-mode-linux whole?`)
     // modprobe looks below lib/modules of the folder that -d names: the machine's own stays untouched.
     mkdirSync(join(folder, 'lib/modules'), { recursive: true })
     symlinkSync(join(MODULES, version), join(folder, 'lib/modules', version))
@@ -84,7 +85,17 @@ halt -f
     const child = spawn(
       'ip',
       [
-        ...['netns', 'exec', namespace, 'linux.uml', `mem=${memory}`, 'rootfstype=hostfs', 'rootflags=/', 'rw', `init=${init}`],
+        ...[
+          'netns',
+          'exec',
+          namespace,
+          'linux.uml',
+          `mem=${memory}`,
+          'rootfstype=hostfs',
+          'rootflags=/',
+          'rw',
+          `init=${init}`,
+        ],
         ...[`vec0:transport=tap,ifname=${tap},depth=128,gro=1`, 'con=null', 'con0=fd:0,fd:1', 'quiet'],
       ],
       // A folder of its own for its memory file and sockets.
@@ -105,10 +116,13 @@ halt -f
     for (;;) {
       const fresh = this.#output.slice(from)
       const found = mark.exec(fresh)
-      if (found !== null) return { output: fresh.slice(0, found.index).replaceAll('\r', ''), exit: Number(found[1]) }
+      if (found !== null)
+        return { output: fresh.slice(0, found.index).replaceAll('\r', ''), exit: Number(found[1]) }
       const left = deadline - Date.now()
       if (this.#exited || left <= 0) {
-        throw new Error(`the kernel ${this.#exited ? 'ended' : `gave no answer in ${timeoutMs} ms`} at: ${command}\n${this.#output.slice(-2_000)}`)
+        throw new Error(
+          `the kernel ${this.#exited ? 'ended' : `gave no answer in ${timeoutMs} ms`} at: ${command}\n${this.#output.slice(-2_000)}`,
+        )
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)

@@ -52,7 +52,9 @@ async function main(args: string[], io: CliIo): Promise<number> {
   const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (verb === undefined) {
     const meant = suggest(name, Object.keys(verbs))
-    io.stderr.write(`warren: no verb "${name}"${meant === undefined ? '' : `: did you mean "${meant}"?`}\n${usage}`)
+    io.stderr.write(
+      `warren: no verb "${name}"${meant === undefined ? '' : `: did you mean "${meant}"?`}\n${usage}`,
+    )
     return 2
   }
   const { help, run } = await verb.load()
@@ -69,14 +71,22 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
-main(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, env: process.env }).then(
+main(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  env: process.env,
+}).then(
   (code) => {
     process.exitCode = code
   },
   (error: unknown) => {
     // A WarrenError says all there is to say; anything else is our own mistake, and its stack is wanted.
-    const known = error instanceof Error && 'code' in error && error.name.endsWith('Error') && 'details' in error
-    process.stderr.write(`warren: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+    const known =
+      error instanceof Error && 'code' in error && error.name.endsWith('Error') && 'details' in error
+    process.stderr.write(
+      `warren: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+    )
     process.exitCode = 1
   },
 )
