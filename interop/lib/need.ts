@@ -23,6 +23,6 @@ export function missing(...programs: readonly string[]): false | string {
   for (const program of ['ip', ...programs]) if (!has(program)) reasons.push(`no ${program}`)
   if (reasons.length === 0) return false
   const reason = `needs more than is here: ${reasons.join(', ')}`
-  if (process.env['CI'] === 'true') throw new Error(`interop tests are never skipped in CI: ${reason}`)
+  if (process.env.CI === 'true') throw new Error(`interop tests are never skipped in CI: ${reason}`)
   return reason
 }
