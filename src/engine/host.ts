@@ -2,8 +2,8 @@
  * Where machines live. There are two hosts: `VirtualHost` (lab and library, over the IP stack) and `LinuxHost`
  * (TUN/TAP, raw sockets, rtnetlink). A machine and a `Tunnel` cannot tell which one they are on.
  */
-import type { Counters, Instant, InterfaceAddress, MacAddress, Random } from '../base/index.js'
-import type { Datagram, PathSpec } from '../proto/machine.js'
+import type { Counters, Instant, InterfaceAddress, IpAddress, IpPrefix, MacAddress, Random } from '../base/index.js'
+import type { Datagram, Packet, PathSpec } from '../proto/machine.js'
 
 /** A tunnel's own interface, as it is to be made on the host. */
 export interface InterfaceSpec {
@@ -13,7 +13,17 @@ export interface InterfaceSpec {
   readonly mtu: number
   readonly mac?: MacAddress
   readonly addresses: readonly InterfaceAddress[]
+  /** Routes through this interface; they go with it. */
+  readonly routes?: readonly TunnelRoute[]
+  readonly description?: string
   readonly up: boolean
+}
+
+/** A route through a tunnel's interface. */
+export interface TunnelRoute {
+  readonly destination: IpPrefix
+  /** On the far side; a point-to-point interface needs none. */
+  readonly gateway?: IpAddress
 }
 
 /** Counts of one direction of a path. */
@@ -39,7 +49,12 @@ export interface HostInterface {
   install(path: PathSpec, onControl: (datagram: Datagram) => void): void
   remove(pathId: string): void
   /** A packet that a machine delivers itself. */
-  deliver(packet: import('../proto/machine.js').Packet): void
+  deliver(packet: Packet): void
+  /**
+   * Whether the peer answers (keepalive). An interface that does not run keeps its routes and drops what is sent
+   * into it: nothing takes another way in clear.
+   */
+  setRunning?(running: boolean): void
   status(): PathStatus[]
   /** Removes the interface with its addresses and routes. */
   destroy(): void

@@ -6,7 +6,7 @@
  * it returns `undefined`, then ask `nextTimeout()` again. A machine may buffer outputs between calls; it never
  * changes state in `poll()`.
  */
-import type { Instant, IpAddress, PacketKind } from '../base/index.js'
+import type { Counters, Instant, IpAddress, PacketBuffer, PacketKind } from '../base/index.js'
 
 /** Who carries a tunnel's packets outside: an IP protocol between two addresses, or (later) UDP and TCP. */
 export interface IpCarrier {
@@ -37,23 +37,29 @@ export interface Packet {
  * What the data path does to one packet in one direction, in place. The numbers are the verdict.
  * The transforms of one path share its keys and counters, nothing else.
  */
-export type Verdict = 0 | 1 | 2
+export type Verdict = 0 | 1 | 2 | 3
 /** Send it on. */
 export const PASS = 0
 /** Drop it; the reason has been counted. */
 export const DROP = 1
 /** Not data: hand the payload to the machine (`receive`). */
 export const CONTROL = 2
+/**
+ * Inbound only: another path's, of the same carrier (another key, tunnel id or version of GRE). Untouched and not
+ * counted: the host asks the next path of this carrier, and counts `path.none` where none takes it.
+ */
+export const FOREIGN = 3
 
 export interface Transform {
   /**
    * Outbound: from the inner packet `[start, end)` to the carrier's payload, outer metadata set.
    * Inbound: from the carrier's payload, with outer metadata set by the carrier, to the inner packet, `kind` set.
-   * Allocates nothing. Never throws on a stranger's bytes: counts a reason in `drops` and returns DROP.
+   * Allocates nothing. Never throws on a stranger's bytes: counts a reason in `drops` and returns DROP. A packet
+   * that it calls CONTROL or FOREIGN is as it was.
    */
-  process(packet: import('../base/index.js').PacketBuffer): Verdict
+  process(packet: PacketBuffer): Verdict
   /** Drops by reason. */
-  readonly drops: import('../base/index.js').Counters
+  readonly drops: Counters
 }
 
 /**
@@ -64,6 +70,11 @@ export interface PathSpec {
   /** Unique within the tunnel. */
   readonly id: string
   readonly carrier: Carrier
+  /**
+   * The kinds of packet that the path takes from the interface: a gif has a path for IPv4 (protocol 4) and another
+   * for IPv6 (protocol 41). No two paths of a tunnel take the same kind.
+   */
+  readonly takes: readonly PacketKind[]
   readonly transform: TransformSpec
 }
 
@@ -81,6 +92,8 @@ export type Output<Event> =
   | { readonly kind: 'event'; readonly event: Event }
 
 export interface Machine<Event> {
+  /** What the machine refused, by reason. */
+  readonly counters: Counters
   /** Called once, before anything else. */
   start(now: Instant): void
   /** The tunnel is going down: say goodbye where the protocol has one, remove what was installed. */
