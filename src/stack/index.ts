@@ -1,0 +1,6 @@
+export * from './interface.js'
+export * from './limits.js'
+export * from './routes.js'
+export * from './stack.js'
+export * from './types.js'
+export * from './udp.js'
