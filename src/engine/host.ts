@@ -2,7 +2,15 @@
  * Where machines live. There are two hosts: `VirtualHost` (lab and library, over the IP stack) and `LinuxHost`
  * (TUN/TAP, raw sockets, rtnetlink). A machine and a `Tunnel` cannot tell which one they are on.
  */
-import type { Counters, Instant, InterfaceAddress, IpAddress, IpPrefix, MacAddress, Random } from '../base/index.js'
+import type {
+  Counters,
+  Instant,
+  InterfaceAddress,
+  IpAddress,
+  IpPrefix,
+  MacAddress,
+  Random,
+} from '../base/index.js'
 import type { Datagram, Packet, PathSpec } from '../proto/machine.js'
 
 /** A tunnel's own interface, as it is to be made on the host. */

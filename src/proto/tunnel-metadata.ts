@@ -81,7 +81,11 @@ export function outerSpec(outer: OuterConfig, protocol: number, layer: 'ip' | 'e
   const { local, remote, ttl = DEFAULT_TUNNEL_TTL, flowLabel = 0 } = outer
   const dscp = outer.dscp ?? (layer === 'ip' ? 'copy' : 0)
   if (local.family !== remote.family)
-    refuse('the ends of the tunnel differ in family', `${local} and ${remote}`, 'two IPv4 or two IPv6 addresses')
+    refuse(
+      'the ends of the tunnel differ in family',
+      `${local} and ${remote}`,
+      'two IPv4 or two IPv6 addresses',
+    )
   for (const end of [local, remote])
     if (end.isUnspecified || end.isMulticast) refuse('no end of a tunnel', `${end}`, 'a unicast address')
   if (local.equals(remote)) refuse('both ends of the tunnel are the same', `${local}`, 'two addresses')

@@ -1,0 +1,5 @@
+export * from './data-path.js'
+export * from './definition.js'
+export * from './host.js'
+export * from './inner-source.js'
+export * from './tunnel.js'

@@ -1,0 +1,232 @@
+/** One machine bound to one host: the interface, the drain, the timer, the events. */
+import type { Instant } from '../base/index.js'
+import type { Datagram, Machine, Output } from '../proto/machine.js'
+import type { TunnelEvent } from '../proto/tunnel-machine.js'
+import { layerOf } from '../proto/tunnel-metadata.js'
+import { createMachine, type TunnelDefinition } from './definition.js'
+import type { Host, HostInterface, PathStatus } from './host.js'
+
+/**
+ * `stopped`: no interface. `idle`: an interface without tunnel addresses. `down`: paths stand, the peer's
+ * keepalives are missing. `up`: carries.
+ */
+export type TunnelState = 'stopped' | 'idle' | 'down' | 'up'
+
+/** The same facts that `warren status --json` prints. */
+export interface TunnelStatus {
+  readonly name: string
+  readonly kind: string
+  readonly state: TunnelState
+  /** Why it is down, where the machine said so. */
+  readonly reason?: string
+  readonly local?: string
+  readonly remote?: string
+  readonly mtu: number
+  readonly where?: string
+  /** Microseconds of the host's clock when the state last changed. */
+  readonly since?: Instant
+  readonly paths: readonly PathStatus[]
+  /** All drops of all paths and what the machine refused, by reason. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+export interface TunnelOptions {
+  readonly onEvent?: (event: TunnelEvent, now: Instant) => void
+}
+
+export class Tunnel {
+  readonly host: Host
+  readonly #onEvent: ((event: TunnelEvent, now: Instant) => void) | undefined
+  #definition: TunnelDefinition
+  #interface: HostInterface | undefined
+  #machine: Machine<TunnelEvent> | undefined
+  #cancelTimer: (() => void) | undefined
+  #timerAt: Instant | undefined
+  #state: TunnelState = 'stopped'
+  #reason: string | undefined
+  #since: Instant | undefined
+  /** What the data path of earlier machines dropped is gone with them; what is installed now, by path id. */
+  readonly #installed = new Set<string>()
+
+  constructor(host: Host, definition: TunnelDefinition, options: TunnelOptions = {}) {
+    this.host = host
+    this.#definition = definition
+    this.#onEvent = options.onEvent
+  }
+
+  get definition(): TunnelDefinition {
+    return this.#definition
+  }
+
+  get state(): TunnelState {
+    return this.#state
+  }
+
+  /** The interface on the host, while started. */
+  get interface(): HostInterface | undefined {
+    return this.#interface
+  }
+
+  /** Makes the interface and starts the machine. If anything is refused, nothing stays. */
+  start(): void {
+    if (this.#interface !== undefined) return
+    const { name, kind, mtu, mac, addresses, routes, description, up } = this.#definition
+    // Before anything is made on the host: a definition that no machine takes changes nothing.
+    const machine = createMachine(this.#definition, this.host.random)
+    this.#interface = this.host.createInterface({
+      name,
+      layer: layerOf(kind),
+      mtu,
+      addresses,
+      routes,
+      up,
+      ...(mac === undefined ? {} : { mac }),
+      ...(description === undefined ? {} : { description }),
+    })
+    this.#run(machine)
+  }
+
+  /** Says goodbye where the protocol has one and removes all that was made. */
+  stop(): void {
+    if (this.#interface === undefined) return
+    this.#halt()
+    this.#interface.destroy()
+    this.#interface = undefined
+    this.#enter('stopped')
+  }
+
+  /**
+   * Another tunnel behind the same interface (`ifconfig gif0 tunnel …`, `-tunnel`, `vnetid`): the old paths go, the
+   * new ones come. Interface, addresses and routes stay as the host has them. If the machine refuses the
+   * definition, the old one goes on.
+   */
+  reconfigure(definition: TunnelDefinition): void {
+    const machine = createMachine(definition, this.host.random)
+    if (this.#interface !== undefined) this.#halt()
+    this.#definition = definition
+    if (this.#interface !== undefined) this.#run(machine)
+  }
+
+  status(): TunnelStatus {
+    const { name, kind, outer, mtu, where } = this.#definition
+    const paths = this.#interface?.status() ?? []
+    const drops: Record<string, number> = {}
+    const add = (counts: Readonly<Record<string, number>>): void => {
+      for (const [reason, count] of Object.entries(counts)) drops[reason] = (drops[reason] ?? 0) + count
+    }
+    for (const { inbound, outbound } of paths) {
+      add(inbound.drops)
+      add(outbound.drops)
+    }
+    if (this.#machine !== undefined) add(this.#machine.counters.toJSON())
+    return {
+      name,
+      kind,
+      state: this.#state,
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(outer === undefined ? {} : { local: `${outer.local}`, remote: `${outer.remote}` }),
+      mtu,
+      ...(where === undefined ? {} : { where }),
+      ...(this.#since === undefined ? {} : { since: this.#since }),
+      paths,
+      drops,
+    }
+  }
+
+  #run(machine: Machine<TunnelEvent> | undefined): void {
+    this.#machine = machine
+    if (machine === undefined) {
+      this.#enter('idle')
+      return
+    }
+    const now = this.host.now()
+    try {
+      machine.start(now)
+      this.#drain(now)
+    } catch (error) {
+      // The host refused a path (no such address, no permission): leave it as it was found.
+      this.#forgetTimer()
+      this.#machine = undefined
+      this.#installed.clear()
+      this.#interface?.destroy()
+      this.#interface = undefined
+      this.#enter('stopped')
+      throw error
+    }
+  }
+
+  #halt(): void {
+    const now = this.host.now()
+    this.#machine?.stop(now)
+    this.#drain(now)
+    this.#forgetTimer()
+    this.#machine = undefined
+  }
+
+  #receive(datagram: Datagram): void {
+    const now = this.host.now()
+    this.#machine?.receive(datagram, now)
+    this.#drain(now)
+  }
+
+  /** The drain rule: after every call of the machine. */
+  #drain(now: Instant): void {
+    const machine = this.#machine
+    if (machine === undefined) return
+    for (let output = machine.poll(); output !== undefined; output = machine.poll())
+      this.#carryOut(output, now)
+    this.#keepTime(machine.nextTimeout())
+  }
+
+  #carryOut(output: Output<TunnelEvent>, now: Instant): void {
+    switch (output.kind) {
+      case 'transmit':
+        this.host.transmit(output.datagram)
+        break
+      case 'deliver':
+        this.#interface?.deliver(output.packet)
+        break
+      case 'install':
+        this.#interface?.install(output.path, (datagram) => this.#receive(datagram))
+        this.#installed.add(output.path.id)
+        break
+      case 'remove':
+        if (this.#installed.delete(output.pathId)) this.#interface?.remove(output.pathId)
+        break
+      case 'event':
+        this.#hear(output.event, now)
+        break
+    }
+  }
+
+  #hear(event: TunnelEvent, now: Instant): void {
+    this.#enter(event.name, event.name === 'down' ? event.reason : undefined)
+    this.#interface?.setRunning?.(event.name === 'up')
+    this.#onEvent?.(event, now)
+  }
+
+  #enter(state: TunnelState, reason?: string): void {
+    if (state !== this.#state) this.#since = this.host.now()
+    this.#state = state
+    this.#reason = reason
+  }
+
+  #keepTime(at: Instant | undefined): void {
+    if (at === this.#timerAt) return
+    this.#forgetTimer()
+    if (at === undefined) return
+    this.#timerAt = at
+    this.#cancelTimer = this.host.schedule(at, (now) => {
+      this.#timerAt = undefined
+      this.#cancelTimer = undefined
+      this.#machine?.timeout(now)
+      this.#drain(now)
+    })
+  }
+
+  #forgetTimer(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#timerAt = undefined
+  }
+}

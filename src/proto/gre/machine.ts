@@ -1,0 +1,127 @@
+/** Generic Routing Encapsulation: RFC 2784, with the key of RFC 2890, and Cisco's keepalive as OpenBSD's gre(4) has it. */
+import {
+  Counters,
+  type Instant,
+  IPV4,
+  IPV6,
+  PacketBuffer,
+  readUint16,
+  readUint32,
+  WarrenError,
+  writeUint32,
+} from '../../base/index.js'
+import { EtherType, IpProtocol } from '../../wire/numbers.js'
+import { admitIp, ttlOf } from '../inner.js'
+import { Keepalive, type KeepaliveConfig } from '../keepalive.js'
+import type { Datagram, IpCarrier } from '../machine.js'
+import { TunnelMachine } from '../tunnel-machine.js'
+import { ipCarrier, isWithin, type OuterConfig, type OuterSpec, outerSpec } from '../tunnel-metadata.js'
+import { buildKeepalive } from './keepalive.js'
+import { type GreSpec, greHeaderLength, KEEPALIVE } from './transforms.js'
+
+export interface GreConfig {
+  readonly outer: OuterConfig
+  /** RFC 2890 section 2.1: 0 to 2^32-1. OpenBSD's vnetid. */
+  readonly key?: number
+  /** OpenBSD's vnetflowid: the key's low eight bits tell flows, and `key` has the 24 above them. */
+  readonly flowInKey?: boolean
+  readonly keepalive?: KeepaliveConfig
+  /** 32 random bits that tell our own keepalives from those that somebody made up. */
+  readonly nonce?: number
+}
+
+export class GreMachine extends TunnelMachine {
+  readonly #carrier: IpCarrier
+  readonly #outer: OuterSpec
+  readonly #key: number | undefined
+  readonly #nonce: number
+  #sequence = 0
+
+  /** Throws `WarrenError` TUNNEL_OUTER, TUNNEL_KEY, TUNNEL_KEEPALIVE. */
+  constructor(config: GreConfig) {
+    const { outer, key, flowInKey = false, keepalive } = config
+    const most = flowInKey ? 0xffffff : 0xffffffff
+    if (key !== undefined && !isWithin(key, 0, most))
+      throw new WarrenError('TUNNEL_KEY', 'gre key', { found: `${key}`, expected: `0 to ${most}` })
+    const carrier = ipCarrier(IpProtocol.gre, outer)
+    const spec = outerSpec(outer, IpProtocol.gre, 'ip')
+    const wireKey = key !== undefined && flowInKey ? key * 256 + (spec.flowLabel & 0xff) : key
+    super(
+      [
+        {
+          id: 'gre',
+          carrier,
+          takes: [IPV4, IPV6],
+          transform: {
+            protocol: 'gre',
+            ...(wireKey === undefined ? {} : { key: wireKey }),
+            keyMask: flowInKey ? 0xffffff00 : 0xffffffff,
+            outer: spec,
+            local: outer.local.bytes,
+          } satisfies GreSpec,
+        },
+      ],
+      keepalive && new Keepalive(keepalive),
+    )
+    this.#carrier = carrier
+    this.#outer = spec
+    this.#key = wireKey
+    this.#nonce = config.nonce ?? 0
+  }
+
+  /** The transform has checked flags, lengths, key and checksum of the outer GRE header. */
+  override receive({ payload }: Datagram, now: Instant): void {
+    if (payload.length < 4 || greHeaderLength(payload, 0) > payload.length)
+      this.counters.add('control.malformed')
+    else if (readUint16(payload, 2) === KEEPALIVE) this.#ownKeepalive(payload, now)
+    else this.#answer(payload)
+  }
+
+  /** Our own keepalive has come back: the tunnel carries in both directions. */
+  #ownKeepalive(payload: Uint8Array, now: Instant): void {
+    const at = greHeaderLength(payload, 0)
+    if (this.keepalive === undefined) return this.counters.add('keepalive.ignored')
+    if (payload.length < at + 8 || readUint32(payload, at) !== this.#nonce)
+      return this.counters.add('keepalive.notOurs')
+    // One answer for each that was sent, and none older than what the peer may take: a recorded one proves nothing.
+    const age = (this.#sequence - readUint32(payload, at + 4)) >>> 0
+    if (age >= this.keepalive.config.count || this.#sequence === 0)
+      return this.counters.add('keepalive.stale')
+    this.heardKeepalive(now)
+  }
+
+  /** The peer's keepalive goes back as a router would forward it: the inner IP packet's own header is made anew. */
+  #answer(payload: Uint8Array): void {
+    const kind = readUint16(payload, 2) === EtherType.ipv4 ? IPV4 : IPV6
+    const inner = new PacketBuffer(payload, greHeaderLength(payload, 0))
+    if (!admitIp(inner, kind, new Counters())) return this.counters.add('keepalive.malformed')
+    const { bytes, start, end } = inner
+    const headerLength = kind === IPV4 ? 4 * (bytes[start]! & 15) : 40
+    const gre = start + headerLength
+    // Only a keepalive goes back, not whatever a stranger would have us send.
+    if (end - gre < 4 || greHeaderLength(bytes, gre) > end - gre || readUint16(bytes, gre + 2) !== KEEPALIVE)
+      return this.counters.add('keepalive.malformed')
+    const ttl = ttlOf(bytes, start, kind)
+    if (ttl <= 1) return this.counters.add('keepalive.ttl')
+    this.emit({
+      kind: 'transmit',
+      datagram: { carrier: this.#carrier, payload: bytes.slice(gre, end), ttl: ttl - 1 },
+    })
+  }
+
+  protected override sendKeepalive(): void {
+    this.#sequence = (this.#sequence + 1) >>> 0
+    const data = new Uint8Array(8)
+    writeUint32(data, 0, this.#nonce)
+    writeUint32(data, 4, this.#sequence)
+    const { ttl } = this.#outer
+    this.emit({
+      kind: 'transmit',
+      datagram: {
+        carrier: this.#carrier,
+        payload: buildKeepalive(this.#carrier, this.#key, data),
+        ...(ttl === 'copy' ? {} : { ttl }),
+      },
+    })
+  }
+}
