@@ -1,6 +1,6 @@
 /** Ethernet II frames (IEEE 802.3 clause 3.2.6) and the VLAN tag (IEEE 802.1Q clause 9). No preamble, no FCS. */
 import type { MacAddress } from '../base/index.js'
-import { defineHeader, flag, type Header, mac, uint } from './layout.js'
+import { defineHeader, flag, type Header, macAddress, uint } from './layout.js'
 import { etherTypeNames } from './numbers.js'
 
 export interface EthernetHeader {
@@ -17,8 +17,8 @@ export const ethernet: Header<EthernetHeader> = defineHeader<EthernetHeader>({
   title: 'Ethernet II',
   ref: 'IEEE 802.3 clause 3.2',
   fields: {
-    destination: mac('Destination address'),
-    source: mac('Source address'),
+    destination: macAddress('Destination address'),
+    source: macAddress('Source address'),
     etherType: uint(16, 'EtherType', { show: 'hex', codes: etherTypeNames }),
   },
 })

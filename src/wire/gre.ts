@@ -3,6 +3,7 @@
  * name so that they can be refused by name. Version 1 is PPTP's (RFC 2637) and, in a form of its own, EoIP's: eoip.ts.
  */
 import { ParseError } from '../base/index.js'
+import { type ChecksumMismatch, checksumMismatch, sealChecksum } from './checksum.js'
 import { defineHeader, flag, type Header, uint } from './layout.js'
 import { etherTypeNames } from './numbers.js'
 
@@ -65,3 +66,14 @@ export const gre: Header<GreHeader> = defineHeader<GreHeader>({
     return undefined
   },
 })
+
+/**
+ * What is wrong with the checksum of the GRE packet `bytes[start, end)`, header and payload (RFC 2784 section 2.5);
+ * `undefined` if nothing is, or if it has none.
+ */
+export const greChecksum = (bytes: Uint8Array, start: number, end: number): ChecksumMismatch | undefined =>
+  (bytes[start]! & 0x80) === 0 ? undefined : checksumMismatch(bytes, start, end, start + 4)
+
+/** Computes and writes the checksum of the GRE packet `bytes[start, end)`, whose header has the field. */
+export const sealGreChecksum = (bytes: Uint8Array, start: number, end: number): void =>
+  sealChecksum(bytes, start, end, start + 4)

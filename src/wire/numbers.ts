@@ -1,4 +1,4 @@
-import type { CodeTable } from './layout.js'
+import type { CodeTable } from './field.js'
 
 /** Numbers that several headers share, under their IANA names. */
 
@@ -94,4 +94,23 @@ export const dscpNames: CodeTable = {
   46: 'EF, expedited forwarding',
   48: 'CS6, network control',
   56: 'CS7',
+}
+
+/** IANA service names of the ports that this project's protocols meet, as /etc/services of OpenBSD has them. */
+export const portNames: CodeTable = {
+  7: 'echo',
+  9: 'discard',
+  13: 'daytime',
+  22: 'ssh',
+  53: 'domain',
+  67: 'bootps',
+  68: 'bootpc',
+  80: 'www',
+  123: 'ntp',
+  443: 'https',
+  500: 'isakmp',
+  514: 'syslog',
+  655: 'tinc',
+  1194: 'openvpn',
+  4500: 'ipsec-nat-t',
 }
