@@ -1,0 +1,388 @@
+/**
+ * The network devices of a machine: what lies beneath the stack's interfaces. Clonable ones come and go with
+ * `ifconfig IF create` and `destroy`; vio(4) and tap(4) are the two ends of a virtual machine's cable.
+ *
+ * A bridge stands between an interface's wire and its stack, so that a member's own stack is a port like any other:
+ * frames for it, from it and for all find their way by the same table.
+ */
+import {
+  type Duration,
+  type Instant,
+  type IpAddress,
+  type MacAddress,
+  PacketBuffer,
+  WarrenError,
+} from '../base/index.js'
+import type { PathStatus } from '../engine/host.js'
+import {
+  defaultMtu,
+  EoipMachine,
+  EtheripMachine,
+  GifMachine,
+  GreMachine,
+  type OuterConfig,
+  type TunnelKind,
+  type TunnelMachine,
+} from '../proto/index.js'
+import { Bridge, type BridgePort } from '../stack/bridge.js'
+import type { Driver, InterfaceKind, NetworkInterface } from '../stack/index.js'
+import { randomMac, TunnelPort } from './host.js'
+import type { LinkEnd } from './link.js'
+import type { LabMachine } from './machine.js'
+
+export type DeviceKind = 'lo' | 'vio' | 'tap' | 'vether' | 'bridge' | 'switch' | TunnelKind
+
+export interface DeviceOptions {
+  readonly kind: DeviceKind
+  readonly name: string
+  readonly interfaceKind: InterfaceKind
+  readonly mtu: number
+  readonly mac?: MacAddress
+}
+
+export abstract class Device implements Driver {
+  readonly machine: LabMachine
+  readonly kind: DeviceKind
+  readonly name: string
+  readonly interface: NetworkInterface
+  /** The bridge that it is a member of. */
+  bridge?: BridgeDevice
+
+  protected constructor(machine: LabMachine, { kind, name, interfaceKind, mtu, mac }: DeviceOptions) {
+    this.machine = machine
+    this.kind = kind
+    this.name = name
+    this.interface = machine.stack.addInterface(
+      { name, kind: interfaceKind, mtu, driver: this, ...(mac === undefined ? {} : { mac }) },
+      machine.now(),
+    )
+    if (kind !== 'vio') this.interface.groups = [kind]
+  }
+
+  /** From the stack. */
+  abstract transmit(packet: PacketBuffer, now: Instant): void
+
+  /** The ports it has on a bridge; `undefined`: it can be no member. The first one has the device's name. */
+  ports(_bridge: BridgeDevice): readonly BridgePort[] | undefined {
+    return undefined
+  }
+
+  destroy(): void {
+    this.bridge?.remove(this)
+    this.machine.stack.removeInterface(this.name, this.machine.now())
+  }
+}
+
+/** An interface whose frames leave the machine: bridged, its wire and its stack are two ports. */
+abstract class WireDevice extends Device {
+  #local: BridgePort | undefined
+  #fromBridge = false
+
+  protected abstract toWire(packet: PacketBuffer, now: Instant): void
+
+  override transmit(packet: PacketBuffer, now: Instant): void {
+    const { bridge } = this
+    if (bridge === undefined || this.#local === undefined || this.#fromBridge || !bridge.interface.up) {
+      this.toWire(packet, now)
+      return
+    }
+    bridge.table.receive(this.#local, packet, now)
+  }
+
+  override ports(bridge: BridgeDevice): readonly BridgePort[] | undefined {
+    if (this.interface.kind !== 'ethernet') return undefined
+    const wire: BridgePort = {
+      name: this.name,
+      transmit: (frame, now) => {
+        this.#fromBridge = true
+        try {
+          this.interface.transmit(frame, now)
+        } finally {
+          this.#fromBridge = false
+        }
+      },
+    }
+    const local: BridgePort = {
+      name: `${this.name} (local)`,
+      transmit: (frame, now) => this.machine.stack.inputLocal(this.interface, copyOf(frame), now),
+    }
+    this.#local = local
+    this.interface.intercept = (frame, now) => {
+      if (!bridge.interface.up) return false
+      bridge.table.receive(wire, frame, now)
+      return true
+    }
+    return [wire, local]
+  }
+}
+
+/** vio(4) of a guest and tap(4) of its host: an end of a link. */
+export class CableDevice extends WireDevice {
+  readonly end: LinkEnd
+
+  constructor(machine: LabMachine, kind: 'vio' | 'tap', name: string, mac: MacAddress, end: LinkEnd) {
+    super(machine, { kind, name, interfaceKind: 'ethernet', mtu: 1500, mac })
+    this.end = end
+    end.onFrame = (frame, now) => machine.stack.input(this.interface, frame, now)
+  }
+
+  protected override toWire(packet: PacketBuffer, now: Instant): void {
+    this.end.transmit(packet.view(), now)
+  }
+
+  override destroy(): void {
+    delete this.end.onFrame
+    super.destroy()
+  }
+}
+
+/** vether(4): an interface with nothing beneath it but the bridge that it joins. */
+export class VetherDevice extends Device {
+  #port: BridgePort | undefined
+
+  constructor(machine: LabMachine, name: string) {
+    super(machine, {
+      kind: 'vether',
+      name,
+      interfaceKind: 'ethernet',
+      mtu: 1500,
+      mac: randomMac(machine.random),
+    })
+  }
+
+  override transmit(packet: PacketBuffer, now: Instant): void {
+    if (this.bridge?.interface.up && this.#port !== undefined)
+      this.bridge.table.receive(this.#port, packet, now)
+  }
+
+  override ports(): readonly BridgePort[] {
+    this.#port = {
+      name: this.name,
+      transmit: (frame, now) => this.machine.stack.input(this.interface, copyOf(frame), now),
+    }
+    return [this.#port]
+  }
+}
+
+/** lo(4): what it is given comes back by the stack itself. */
+export class LoopbackDevice extends Device {
+  constructor(machine: LabMachine, name: string) {
+    super(machine, { kind: 'lo', name, interfaceKind: 'loopback', mtu: 32_768 })
+  }
+
+  override transmit(packet: PacketBuffer, now: Instant): void {
+    this.machine.stack.input(this.interface, copyOf(packet), now)
+  }
+}
+
+/** bridge(4), and switch(4) as far as it is a bridge: no OpenFlow here. */
+export class BridgeDevice extends Device {
+  readonly table: Bridge = new Bridge()
+  readonly #members = new Map<Device, readonly BridgePort[]>()
+
+  constructor(machine: LabMachine, kind: 'bridge' | 'switch', name: string) {
+    super(machine, { kind, name, interfaceKind: 'ethernet', mtu: 1500 })
+    const { interface: ifc } = this
+    this.table.taps.add((frame, now) => {
+      ifc.counters.packetsIn++
+      ifc.counters.bytesIn += frame.length
+      for (const tap of ifc.taps) tap(frame, 'in', now)
+    })
+  }
+
+  /** bridge(4) has no address and no IP: there is nothing to send. */
+  override transmit(): void {}
+
+  get members(): readonly Device[] {
+    return [...this.#members.keys()]
+  }
+
+  /** The port of a member, for its flags and its learned addresses. */
+  portOf(member: Device): BridgePort | undefined {
+    return this.#members.get(member)?.[0]
+  }
+
+  /** @throws WarrenError LAB_BRIDGE_MEMBER 'File exists', 'Device busy', 'Invalid argument' */
+  add(member: Device): void {
+    const refuse = (reason: string): never => {
+      throw new WarrenError('LAB_BRIDGE_MEMBER', reason, { found: member.name, where: this.name })
+    }
+    if (member.bridge === this) refuse('File exists')
+    if (member.bridge !== undefined) refuse('Device busy')
+    const ports = member.ports(this) ?? refuse('Invalid argument')
+    member.bridge = this
+    this.#members.set(member, ports)
+    for (const port of ports) this.table.addPort(port)
+  }
+
+  /** False: it was no member. */
+  remove(member: Device): boolean {
+    const ports = this.#members.get(member)
+    if (ports === undefined) return false
+    for (const port of ports) this.table.removePort(port)
+    this.#members.delete(member)
+    delete member.bridge
+    delete member.interface.intercept
+    return true
+  }
+
+  override destroy(): void {
+    for (const member of this.members) this.remove(member)
+    super.destroy()
+  }
+}
+
+/** How ifconfig has configured a tunnel. */
+export interface TunnelSettings {
+  readonly local?: IpAddress
+  readonly remote?: IpAddress
+  readonly ttl?: number | 'copy'
+  readonly dontFragment?: boolean
+  /** gre: the key; eoip: the tunnel id. */
+  readonly vnetid?: number
+  /** gre: the key's low byte tells flows. */
+  readonly vnetflowid?: boolean
+  readonly keepalive?: { readonly period: Duration; readonly count: number }
+}
+
+/** gif(4), gre(4), eoip(4), etherip(4): the protocol's machine, run on this machine's stack. */
+export class TunnelDevice extends WireDevice {
+  declare readonly kind: TunnelKind
+  readonly port: TunnelPort
+  #settings: TunnelSettings = {}
+  #tunnel: TunnelMachine | undefined
+  #cancelTimer: (() => void) | undefined
+  /** What the tunnel last said of itself; a tunnel without keepalives is up as soon as it has both ends. */
+  state = 'no tunnel'
+
+  constructor(machine: LabMachine, kind: TunnelKind, name: string) {
+    const ethernet = kind === 'eoip' || kind === 'etherip'
+    super(machine, {
+      kind,
+      name,
+      interfaceKind: ethernet ? 'ethernet' : 'point-to-point',
+      mtu: defaultMtu[kind],
+      ...(ethernet ? { mac: randomMac(machine.random) } : {}),
+    })
+    this.port = new TunnelPort(machine, name)
+    this.port.attach(this.interface)
+    this.interface.running = false
+  }
+
+  get settings(): TunnelSettings {
+    return this.#settings
+  }
+
+  /**
+   * Changes what `change` names (`undefined` takes a setting away) and runs the tunnel anew with it. Nothing is
+   * changed if the protocol refuses.
+   * @throws WarrenError of the protocol: TUNNEL_OUTER, TUNNEL_KEY, TUNNEL_ID, TUNNEL_KEEPALIVE
+   */
+  configure(change: { readonly [K in keyof TunnelSettings]: TunnelSettings[K] | undefined }): void {
+    const settings = Object.fromEntries(
+      Object.entries({ ...this.#settings, ...change }).filter(([, value]) => value !== undefined),
+    ) as TunnelSettings
+    const tunnel = this.#make(settings)
+    this.#stop()
+    this.#settings = settings
+    this.#tunnel = tunnel
+    this.interface.running = tunnel !== undefined
+    if (tunnel === undefined) return
+    tunnel.start(this.machine.now())
+    this.#drain()
+  }
+
+  status(): PathStatus[] {
+    return this.port.status()
+  }
+
+  override destroy(): void {
+    this.#stop()
+    this.bridge?.remove(this)
+    this.port.destroy()
+  }
+
+  protected override toWire(packet: PacketBuffer, now: Instant): void {
+    this.port.transmit(packet, now)
+  }
+
+  #make(settings: TunnelSettings): TunnelMachine | undefined {
+    const { local, remote, ttl, dontFragment, vnetid, vnetflowid, keepalive } = settings
+    if (local === undefined || remote === undefined) return undefined
+    const outer: OuterConfig = {
+      local,
+      remote,
+      ...(ttl === undefined ? {} : { ttl }),
+      ...(dontFragment === undefined ? {} : { dontFragment }),
+    }
+    const alive = keepalive === undefined ? {} : { keepalive }
+    switch (this.kind) {
+      case 'gif':
+        return new GifMachine({ outer })
+      case 'gre':
+        return new GreMachine({
+          outer,
+          ...(vnetid === undefined ? {} : { key: vnetid }),
+          ...(vnetflowid === undefined ? {} : { flowInKey: vnetflowid }),
+          ...alive,
+          nonce: this.machine.random.uint32(),
+        })
+      case 'eoip':
+        return new EoipMachine({ outer, tunnelId: vnetid ?? 0, ...alive })
+      case 'etherip':
+        return new EtheripMachine({ outer })
+    }
+  }
+
+  #stop(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#tunnel?.stop(this.machine.now())
+    this.#drain()
+    this.#tunnel = undefined
+    this.state = 'no tunnel'
+  }
+
+  /** The drain rule of machines, and their next timer on the lab's clock. */
+  #drain(): void {
+    const tunnel = this.#tunnel
+    if (tunnel === undefined) return
+    for (let output = tunnel.poll(); output !== undefined; output = tunnel.poll()) {
+      switch (output.kind) {
+        case 'install':
+          this.port.install(output.path, (datagram) => {
+            tunnel.receive(datagram, this.machine.now())
+            this.#drain()
+          })
+          break
+        case 'remove':
+          this.port.remove(output.pathId)
+          break
+        case 'transmit':
+          if (this.interface.up) this.machine.transmit(output.datagram)
+          break
+        case 'deliver':
+          this.port.deliver(output.packet)
+          break
+        case 'event':
+          this.state = output.event.name === 'up' ? 'up' : `down: ${output.event.reason}`
+      }
+    }
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    const next = tunnel.nextTimeout()
+    if (next === undefined) return
+    this.#cancelTimer = this.machine.schedule(next, (now) => {
+      this.#cancelTimer = undefined
+      tunnel.timeout(now)
+      this.#drain()
+    })
+  }
+}
+
+/** Headroom for a tunnel's headers, and bytes of its own: a local stack may change what it is given. */
+function copyOf(frame: PacketBuffer): PacketBuffer {
+  const copy = PacketBuffer.copyOf(frame.view(), frame.kind)
+  copy.nesting = frame.nesting
+  return copy
+}

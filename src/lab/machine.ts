@@ -1,0 +1,153 @@
+/**
+ * A machine of the lab: a host with a file system, devices, services and terminals. The host, alice and bob are all
+ * of this kind; what differs is where their cables lead and which services they know.
+ */
+import { InMemoryFs } from 'just-bash'
+import { MacAddress, type Random, WarrenError } from '../base/index.js'
+import type { LabClock } from './clock.js'
+import {
+  BridgeDevice,
+  CableDevice,
+  type Device,
+  LoopbackDevice,
+  TunnelDevice,
+  VetherDevice,
+} from './devices.js'
+import { baseFiles } from './files.js'
+import { VirtualHost } from './host.js'
+import type { Lab } from './lab.js'
+import type { LinkEnd } from './link.js'
+import { SysctlTable } from './sysctls.js'
+import { Terminal } from './terminal.js'
+
+/** Clonable devices of one kind: their number has a limit, as a table that a script can fill. */
+const DEVICE_LIMIT = 256
+
+export interface LabMachineOptions {
+  readonly lab: Lab
+  readonly name: string
+  readonly clock: LabClock
+  readonly random: Random
+  /** The disk of an earlier run of the same machine. */
+  readonly fs?: InMemoryFs
+}
+
+export class LabMachine extends VirtualHost {
+  readonly lab: Lab
+  readonly fs: InMemoryFs
+  /** Fully qualified, as /etc/myname has it. */
+  hostname: string
+  readonly sysctls: SysctlTable
+  readonly devices: Map<string, Device> = new Map()
+  /** The first one is where a script's lines run. */
+  readonly terminals: Terminal[] = []
+  /** Services that are enabled (rcctl), and those that run. */
+  readonly enabledServices: Set<string> = new Set()
+  readonly runningServices: Set<string> = new Set(['syslogd', 'pflogd', 'ntpd', 'sshd', 'smtpd', 'cron'])
+
+  constructor({ lab, name, clock, random, fs }: LabMachineOptions) {
+    super({ name, clock, random })
+    this.lab = lab
+    this.hostname = `${name}.my.domain`
+    // Off until sysctl(8) says otherwise, as in OpenBSD 6.6.
+    this.allow.gre = false
+    this.allow.etherip = false
+    this.fs = fs ?? new InMemoryFs(baseFiles(this.hostname))
+    this.sysctls = new SysctlTable(this)
+    this.createDevice('lo0')
+  }
+
+  /** The device of that interface name. */
+  device(name: string): Device | undefined {
+    return this.devices.get(name)
+  }
+
+  /**
+   * `ifconfig NAME create`.
+   * @throws WarrenError LAB_DEVICE_EXISTS ('File exists'), LAB_NO_SUCH_DEVICE ('Invalid argument')
+   */
+  createDevice(name: string): Device {
+    if (this.devices.has(name)) throw new WarrenError('LAB_DEVICE_EXISTS', 'File exists', { found: name })
+    const unknown = (): never => {
+      throw new WarrenError('LAB_NO_SUCH_DEVICE', 'Invalid argument', {
+        found: name,
+        expected: 'bridge, eoip, etherip, gif, gre, lo, switch or vether, and a number',
+      })
+    }
+    const [, kind, unit] = /^([a-z]+)(0|[1-9]\d{0,4})$/.exec(name) ?? unknown()
+    if (unit === undefined || this.devices.size >= DEVICE_LIMIT) unknown()
+    let device: Device
+    switch (kind) {
+      case 'lo':
+        device = new LoopbackDevice(this, name)
+        break
+      case 'vether':
+        device = new VetherDevice(this, name)
+        break
+      case 'bridge':
+      case 'switch':
+        device = new BridgeDevice(this, kind, name)
+        break
+      case 'gif':
+      case 'gre':
+      case 'eoip':
+      case 'etherip':
+        device = new TunnelDevice(this, kind, name)
+        break
+      default:
+        return unknown()
+    }
+    this.devices.set(name, device)
+    return device
+  }
+
+  /**
+   * `ifconfig NAME destroy`.
+   * @throws WarrenError LAB_NO_SUCH_INTERFACE ('Device not configured'), LAB_NOT_CLONED ('Operation not supported…')
+   */
+  destroyDevice(name: string): void {
+    const device = this.devices.get(name)
+    if (device === undefined)
+      throw new WarrenError('LAB_NO_SUCH_INTERFACE', 'Device not configured', { found: name })
+    if (device.kind === 'vio' || name === 'lo0')
+      throw new WarrenError('LAB_NOT_CLONED', 'Invalid argument', { found: name })
+    this.removeDevice(name)
+  }
+
+  /** Takes a device away, a cable's end too. */
+  removeDevice(name: string): void {
+    this.devices.get(name)?.destroy()
+    this.devices.delete(name)
+  }
+
+  /** Plugs a cable's end in as vio(4) or tap(4). */
+  plugIn(kind: 'vio' | 'tap', name: string, end: LinkEnd, mac: Uint8Array): CableDevice {
+    if (this.devices.has(name)) throw new WarrenError('LAB_DEVICE_EXISTS', 'File exists', { found: name })
+    const device = new CableDevice(this, kind, name, new MacAddress(mac), end)
+    this.devices.set(name, device)
+    return device
+  }
+
+  /** A further terminal; each has its own directory and variables. */
+  newTerminal(): Terminal {
+    const terminal = new Terminal(this)
+    this.terminals.push(terminal)
+    return terminal
+  }
+
+  /** The first terminal that nothing runs on. */
+  freeTerminal(): Terminal {
+    return this.terminals.find((terminal) => !terminal.busy) ?? this.newTerminal()
+  }
+
+  /** A line of a log file, as syslogd(8) writes it. */
+  async log(program: string, message: string, file = '/var/log/messages'): Promise<void> {
+    const stamp = new Date(this.clock.toUnix() / 1_000).toUTCString()
+    const [, day, month, , time] = stamp.replace(',', '').split(' ')
+    const short = this.hostname.split('.')[0]
+    await this.fs.appendFile(
+      file,
+      `${month} ${day?.replace(/^0/, ' ')} ${time} ${short} ${program}: ${message}\n`,
+    )
+  }
+}
