@@ -1,0 +1,11 @@
+/** Packets to people: capture files, tcpdump lines, hexadecimal dumps, filters, and every byte explained. */
+export * from './capture/open.js'
+export * from './capture/pcap.js'
+export * from './capture/pcapng.js'
+export * from './capture/record.js'
+export * from './flows.js'
+export * from './hex.js'
+export * from './hex-parse.js'
+export * from './link-type.js'
+export * from './print/line.js'
+export type { TimeFormat } from './print/time.js'
