@@ -13,17 +13,8 @@ import {
   PacketBuffer,
   WarrenError,
 } from '../base/index.js'
-import type { PathStatus } from '../engine/host.js'
-import {
-  defaultMtu,
-  EoipMachine,
-  EtheripMachine,
-  GifMachine,
-  GreMachine,
-  type OuterConfig,
-  type TunnelKind,
-  type TunnelMachine,
-} from '../proto/index.js'
+import { type Host, Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
+import { defaultMtu, layerOf, type TunnelKind } from '../proto/index.js'
 import { Bridge, type BridgePort } from '../stack/bridge.js'
 import type { Driver, InterfaceKind, NetworkInterface } from '../stack/index.js'
 import { randomMac, TunnelPort } from './host.js'
@@ -245,18 +236,15 @@ export interface TunnelSettings {
   readonly keepalive?: { readonly period: Duration; readonly count: number }
 }
 
-/** gif(4), gre(4), eoip(4), etherip(4): the protocol's machine, run on this machine's stack. */
+/** gif(4), gre(4), eoip(4), etherip(4): engine's tunnel behind an interface that outlives its settings. */
 export class TunnelDevice extends WireDevice {
   declare readonly kind: TunnelKind
   readonly port: TunnelPort
+  readonly tunnel: Tunnel
   #settings: TunnelSettings = {}
-  #tunnel: TunnelMachine | undefined
-  #cancelTimer: (() => void) | undefined
-  /** What the tunnel last said of itself; a tunnel without keepalives is up as soon as it has both ends. */
-  state = 'no tunnel'
 
   constructor(machine: LabMachine, kind: TunnelKind, name: string) {
-    const ethernet = kind === 'eoip' || kind === 'etherip'
+    const ethernet = layerOf(kind) === 'ethernet'
     super(machine, {
       kind,
       name,
@@ -264,9 +252,24 @@ export class TunnelDevice extends WireDevice {
       mtu: defaultMtu[kind],
       ...(ethernet ? { mac: randomMac(machine.random) } : {}),
     })
-    this.port = new TunnelPort(machine, name)
-    this.port.attach(this.interface)
-    this.interface.running = false
+    const port = new TunnelPort(machine, name)
+    port.attach(this.interface)
+    port.setRunning(false)
+    this.port = port
+    // ifconfig has made the interface already: the tunnel is to take it as it is.
+    const host: Host = {
+      name: machine.name,
+      random: machine.random,
+      counters: machine.counters,
+      now: () => machine.now(),
+      schedule: (at, callback) => machine.schedule(at, callback),
+      transmit: (datagram) => {
+        if (this.interface.up) machine.transmit(datagram)
+      },
+      createInterface: () => port,
+    }
+    this.tunnel = new Tunnel(host, this.#definition({}))
+    this.tunnel.start()
   }
 
   get settings(): TunnelSettings {
@@ -282,101 +285,47 @@ export class TunnelDevice extends WireDevice {
     const settings = Object.fromEntries(
       Object.entries({ ...this.#settings, ...change }).filter(([, value]) => value !== undefined),
     ) as TunnelSettings
-    const tunnel = this.#make(settings)
-    this.#stop()
+    this.tunnel.reconfigure(this.#definition(settings))
     this.#settings = settings
-    this.#tunnel = tunnel
-    this.interface.running = tunnel !== undefined
-    if (tunnel === undefined) return
-    tunnel.start(this.machine.now())
-    this.#drain()
+    if (this.tunnel.state === 'idle') this.port.setRunning(false)
   }
 
-  status(): PathStatus[] {
-    return this.port.status()
+  status(): TunnelStatus {
+    return this.tunnel.status()
   }
 
   override destroy(): void {
-    this.#stop()
     this.bridge?.remove(this)
-    this.port.destroy()
+    this.tunnel.stop()
   }
 
   protected override toWire(packet: PacketBuffer, now: Instant): void {
     this.port.transmit(packet, now)
   }
 
-  #make(settings: TunnelSettings): TunnelMachine | undefined {
-    const { local, remote, ttl, dontFragment, vnetid, vnetflowid, keepalive } = settings
-    if (local === undefined || remote === undefined) return undefined
-    const outer: OuterConfig = {
-      local,
-      remote,
-      ...(ttl === undefined ? {} : { ttl }),
-      ...(dontFragment === undefined ? {} : { dontFragment }),
+  #definition({ local, remote, ...rest }: TunnelSettings): TunnelDefinition {
+    const { ttl, dontFragment, vnetid, vnetflowid, keepalive } = rest
+    return {
+      kind: this.kind,
+      name: this.name,
+      mtu: this.interface.mtu,
+      addresses: [],
+      routes: [],
+      up: this.interface.up,
+      ...(local === undefined || remote === undefined
+        ? {}
+        : {
+            outer: {
+              local,
+              remote,
+              ...(ttl === undefined ? {} : { ttl }),
+              ...(dontFragment === undefined ? {} : { dontFragment }),
+            },
+          }),
+      ...(vnetid === undefined ? {} : this.kind === 'eoip' ? { tunnelId: vnetid } : { key: vnetid }),
+      ...(vnetflowid === undefined ? {} : { flowInKey: vnetflowid }),
+      ...(keepalive === undefined ? {} : { keepalive }),
     }
-    const alive = keepalive === undefined ? {} : { keepalive }
-    switch (this.kind) {
-      case 'gif':
-        return new GifMachine({ outer })
-      case 'gre':
-        return new GreMachine({
-          outer,
-          ...(vnetid === undefined ? {} : { key: vnetid }),
-          ...(vnetflowid === undefined ? {} : { flowInKey: vnetflowid }),
-          ...alive,
-          nonce: this.machine.random.uint32(),
-        })
-      case 'eoip':
-        return new EoipMachine({ outer, tunnelId: vnetid ?? 0, ...alive })
-      case 'etherip':
-        return new EtheripMachine({ outer })
-    }
-  }
-
-  #stop(): void {
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    this.#tunnel?.stop(this.machine.now())
-    this.#drain()
-    this.#tunnel = undefined
-    this.state = 'no tunnel'
-  }
-
-  /** The drain rule of machines, and their next timer on the lab's clock. */
-  #drain(): void {
-    const tunnel = this.#tunnel
-    if (tunnel === undefined) return
-    for (let output = tunnel.poll(); output !== undefined; output = tunnel.poll()) {
-      switch (output.kind) {
-        case 'install':
-          this.port.install(output.path, (datagram) => {
-            tunnel.receive(datagram, this.machine.now())
-            this.#drain()
-          })
-          break
-        case 'remove':
-          this.port.remove(output.pathId)
-          break
-        case 'transmit':
-          if (this.interface.up) this.machine.transmit(output.datagram)
-          break
-        case 'deliver':
-          this.port.deliver(output.packet)
-          break
-        case 'event':
-          this.state = output.event.name === 'up' ? 'up' : `down: ${output.event.reason}`
-      }
-    }
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    const next = tunnel.nextTimeout()
-    if (next === undefined) return
-    this.#cancelTimer = this.machine.schedule(next, (now) => {
-      this.#cancelTimer = undefined
-      tunnel.timeout(now)
-      this.#drain()
-    })
   }
 }
 

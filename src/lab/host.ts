@@ -7,41 +7,32 @@
  */
 import {
   Counters,
-  ETHERNET,
   type Instant,
-  IPV4,
   IPV6,
-  type IpAddress,
-  Ipv4Address,
-  Ipv6Address,
   MacAddress,
   OPAQUE,
   PacketBuffer,
   type Random,
   WarrenError,
 } from '../base/index.js'
-import type { Host, HostInterface, InterfaceSpec, PathStatus } from '../engine/host.js'
-import type { Datagram, Packet, PathSpec } from '../proto/machine.js'
-import { CONTROL, DROP, FOREIGN, PASS } from '../proto/machine.js'
-import { createTransforms, type TransformPair } from '../proto/transforms.js'
+import {
+  DataPath,
+  type Host,
+  type HostInterface,
+  type InterfaceSpec,
+  innerSourceOf,
+  type PathStatus,
+  PathTable,
+} from '../engine/index.js'
+import { CONTROL, type Datagram, PASS, type Packet, type PathSpec } from '../proto/index.js'
 import { type NetworkInterface, type PacketInfo, Stack, type StackLimits } from '../stack/index.js'
 import { IpProtocol } from '../wire/numbers.js'
 import type { LabClock } from './clock.js'
 
-/** A path that is installed: what the host needs to find it and to say what it did. */
-interface InstalledPath {
-  readonly spec: PathSpec
-  readonly transforms: TransformPair
-  readonly onControl: (datagram: Datagram) => void
-  readonly port: TunnelPort
-  readonly inbound: { packets: number; bytes: number }
-  readonly outbound: { packets: number; bytes: number }
-}
+/** Tunnels and bridges of one packet on one host; the transforms and the bridge have their own, lower ones. */
+const NESTING_LIMIT = 16
 
-/** Tunnels of one packet on one host; the transforms have their own, lower one. */
-const NESTING_LIMIT = 8
-
-/** Names under which drops are counted and switches are looked up. */
+/** Names under which packets of nobody are counted and switches are looked up. */
 const protocolNames: Readonly<Record<number, string>> = {
   [IpProtocol.ipip]: 'ipip',
   [IpProtocol.ipv6]: 'ipip',
@@ -64,7 +55,7 @@ export class VirtualHost implements Host {
   readonly counters: Counters = new Counters()
   /** net.inet.NAME.allow: whether packets of the protocol are heard at all. */
   readonly allow: Record<string, boolean> = { gre: true, etherip: true }
-  readonly #paths = new Map<number, InstalledPath[]>()
+  readonly #paths = new PathTable<TunnelPort>()
   #cancelTimer: (() => void) | undefined
   #timerAt: Instant | undefined
 
@@ -98,8 +89,11 @@ export class VirtualHost implements Host {
       this.now(),
     )
     port.attach(ifc)
+    if (spec.description !== undefined) ifc.description = spec.description
     for (const address of spec.addresses) this.stack.addAddress(ifc, address, this.now())
     this.stack.setUp(ifc, spec.up, this.now())
+    for (const { destination, gateway } of spec.routes ?? [])
+      this.stack.routes.add({ destination, interface: ifc, ...(gateway === undefined ? {} : { gateway }) })
     return port
   }
 
@@ -120,26 +114,18 @@ export class VirtualHost implements Host {
   }
 
   /** For `TunnelPort`: the path is heard from now on. */
-  addPath(path: InstalledPath): void {
+  addPath(path: DataPath, port: TunnelPort): void {
     const { protocol } = path.spec.carrier
-    const paths = this.#paths.get(protocol)
-    if (paths !== undefined) {
-      paths.push(path)
-      return
-    }
-    this.#paths.set(protocol, [path])
-    this.stack.handle(protocol, (packet, info, now) => this.#hear(protocol, packet, info, now))
+    const heard = this.#paths.has(protocol)
+    this.#paths.add(path, port)
+    if (!heard) this.stack.handle(protocol, (packet, info, now) => this.#hear(protocol, packet, info, now))
   }
 
-  removePath(path: InstalledPath): void {
+  /** For `TunnelPort`. */
+  removePath(path: DataPath): void {
     const { protocol } = path.spec.carrier
-    const left = (this.#paths.get(protocol) ?? []).filter((other) => other !== path)
-    if (left.length > 0) {
-      this.#paths.set(protocol, left)
-      return
-    }
-    this.#paths.delete(protocol)
-    this.stack.handle(protocol)
+    this.#paths.remove(path)
+    if (!this.#paths.has(protocol)) this.stack.handle(protocol)
   }
 
   /** A carrier's payload has arrived. False: no tunnel of that protocol here, which the sender is told. */
@@ -149,27 +135,13 @@ export class VirtualHost implements Host {
       this.counters.add(`${name}.not-allowed`)
       return false
     }
-    const { start, end } = packet
-    let fromPeer = false
-    for (const path of this.#paths.get(protocol) ?? []) {
-      const { carrier } = path.spec
-      if (!carrier.remote.equals(info.source) || !carrier.local.equals(info.destination)) continue
-      fromPeer = true
-      packet.start = start
-      packet.end = end
-      const verdict = path.transforms.inbound.process(packet)
-      if (verdict === FOREIGN) continue
-      if (verdict === DROP) return true
-      if (verdict === CONTROL) {
-        packet.start = start
-        path.onControl({ carrier, payload: packet.copy(), ttl: info.ttl })
-        return true
-      }
-      if (verdict === PASS) path.port.arrive(packet, path, end - start, now)
-      return true
-    }
-    // No answer, whatever it was: a stranger learns nothing of which tunnels there are.
-    this.counters.add(fromPeer ? `${name}.no-such-key` : `${name}.not-the-peer`)
+    const { source, destination, ttl } = info
+    const taken = this.#paths.inbound(protocol, source, destination, packet, ({ path, owner }, verdict) => {
+      if (verdict === PASS) owner.arrive(packet, now)
+      else if (verdict === CONTROL) owner.control(path, packet.copy(), ttl)
+    })
+    // No answer, whoever it was from: a stranger learns nothing of which tunnels there are.
+    if (!taken) this.counters.add(`${name}.no-such-tunnel`)
     return true
   }
 
@@ -193,7 +165,7 @@ export class VirtualHost implements Host {
 export class TunnelPort implements HostInterface {
   readonly name: string
   readonly #host: VirtualHost
-  readonly #paths: InstalledPath[] = []
+  readonly #paths = new Map<DataPath, (datagram: Datagram) => void>()
   #interface: NetworkInterface | undefined
 
   constructor(host: VirtualHost, name: string) {
@@ -206,24 +178,22 @@ export class TunnelPort implements HostInterface {
   }
 
   install(spec: PathSpec, onControl: (datagram: Datagram) => void): void {
-    if (this.#paths.some((path) => path.spec.id === spec.id))
-      throw new WarrenError('LAB_PATH_EXISTS', 'a path of that name is installed already', { found: spec.id })
-    const path: InstalledPath = {
-      spec,
-      transforms: createTransforms(spec.transform),
-      onControl,
-      port: this,
-      inbound: { packets: 0, bytes: 0 },
-      outbound: { packets: 0, bytes: 0 },
-    }
-    this.#paths.push(path)
-    this.#host.addPath(path)
+    for (const { spec: other } of this.#paths.keys())
+      if (other.id === spec.id)
+        throw new WarrenError('LAB_PATH_EXISTS', 'a path of that name is installed already', {
+          found: spec.id,
+        })
+    const path = new DataPath(spec, (packet) => this.#routeLeadsBack(packet))
+    this.#paths.set(path, onControl)
+    this.#host.addPath(path, this)
   }
 
   remove(pathId: string): void {
-    const at = this.#paths.findIndex((path) => path.spec.id === pathId)
-    const [path] = at < 0 ? [] : this.#paths.splice(at, 1)
-    if (path !== undefined) this.#host.removePath(path)
+    for (const path of this.#paths.keys()) {
+      if (path.spec.id !== pathId) continue
+      this.#paths.delete(path)
+      this.#host.removePath(path)
+    }
   }
 
   deliver({ kind, bytes }: Packet): void {
@@ -231,16 +201,18 @@ export class TunnelPort implements HostInterface {
     if (ifc !== undefined) this.#host.stack.input(ifc, PacketBuffer.copyOf(bytes, kind), this.#host.now())
   }
 
+  /** OpenBSD's link state of a tunnel whose peer does not answer: its routes stay, nothing leaves in clear. */
+  setRunning(running: boolean): void {
+    if (this.#interface !== undefined) this.#interface.running = running
+  }
+
   status(): PathStatus[] {
-    return this.#paths.map(({ spec, transforms, inbound, outbound }) => ({
-      id: spec.id,
-      inbound: { ...inbound, drops: transforms.inbound.drops.toJSON() },
-      outbound: { ...outbound, drops: transforms.outbound.drops.toJSON() },
-    }))
+    return [...this.#paths.keys()].map((path) => path.status())
   }
 
   destroy(): void {
-    for (const path of this.#paths.splice(0)) this.#host.removePath(path)
+    for (const path of this.#paths.keys()) this.#host.removePath(path)
+    this.#paths.clear()
     if (this.#interface !== undefined) this.#host.stack.removeInterface(this.name, this.#host.now())
     this.#interface = undefined
   }
@@ -252,20 +224,19 @@ export class TunnelPort implements HostInterface {
       host.counters.add('tunnel.nesting')
       return
     }
-    const path = this.#paths.find(({ spec }) => spec.takes.includes(packet.kind))
+    const path = [...this.#paths.keys()].find((one) => one.takes(packet.kind))
     if (path === undefined) {
       host.counters.add('tunnel.no-path')
       return
     }
-    const bytes = packet.length
-    if (path.transforms.outbound.process(packet) !== PASS) return
+    if (path.outbound(packet) !== PASS) return
     packet.kind = OPAQUE
-    const { carrier } = path.spec
+    const { protocol, local, remote } = path.spec.carrier
     const result = host.stack.send(
       {
-        protocol: carrier.protocol,
-        source: carrier.local,
-        destination: carrier.remote,
+        protocol,
+        source: local,
+        destination: remote,
         payload: packet,
         ttl: packet.outerTtl,
         trafficClass: packet.outerTrafficClass,
@@ -275,37 +246,32 @@ export class TunnelPort implements HostInterface {
       },
       now,
     )
-    if (result !== 'ok') {
-      host.counters.add(`tunnel.${result}`)
-      return
-    }
-    path.outbound.packets++
-    path.outbound.bytes += bytes
+    if (result !== 'ok') path.countOutboundDrop(`outer.${result}`)
   }
 
-  /** Carrier → transform → here, for the host's demultiplexer. */
-  arrive(packet: PacketBuffer, path: InstalledPath, bytes: number, now: Instant): void {
+  /** Carrier → transform → here: the inner packet, for the host's demultiplexer. */
+  arrive(packet: PacketBuffer, now: Instant): void {
     const ifc = this.#interface
     if (ifc === undefined) return
-    if (packet.kind !== ETHERNET && !this.#routeLeadsBack(packet, ifc)) {
-      this.#host.counters.add('tunnel.inner-source')
-      return
-    }
-    path.inbound.packets++
-    path.inbound.bytes += bytes
     packet.nesting++
     this.#host.stack.input(ifc, packet, now)
   }
 
+  /** What the transform left to the machine. */
+  control(path: DataPath, payload: Uint8Array, ttl: number): void {
+    this.#paths.get(path)?.({ carrier: path.spec.carrier, payload, ttl })
+  }
+
   /** A link-local source belongs to the link it came by; any other must be routed back into this tunnel. */
-  #routeLeadsBack({ bytes, start, end, kind }: PacketBuffer, ifc: NetworkInterface): boolean {
-    let source: IpAddress
-    if (kind === IPV4 && end - start >= 20) source = new Ipv4Address(bytes.subarray(start + 12, start + 16))
-    else if (kind === IPV6 && end - start >= 40)
-      source = new Ipv6Address(bytes.subarray(start + 8, start + 24))
-    else return false
+  #routeLeadsBack(packet: PacketBuffer): boolean {
+    const source = innerSourceOf(packet)
+    if (source === undefined) return true
     if (source.family === 6 && source.isLinkLocal) return true
-    return this.#host.stack.routes.lookup(source)?.interface === ifc
+    // Duplicate address detection comes from :: with a hop limit of 255 (RFC 4862 section 5.4.2).
+    if (packet.kind === IPV6 && source.isUnspecified)
+      return packet.bytes[packet.start + 6] === IpProtocol.icmpv6 && packet.bytes[packet.start + 7] === 255
+    const { stack } = this.#host
+    return !stack.isLocal(source) && stack.routes.lookup(source)?.interface === this.#interface
   }
 }
 

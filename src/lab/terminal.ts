@@ -161,8 +161,7 @@ export class Terminal {
     limit?: Duration,
   ): Promise<T | undefined> {
     const { clock } = this.machine
-    // biome-ignore lint/suspicious/noConfusingVoidType: as in CommandContext
-    let unsubscribe: (() => void) | void
+    const cleanup: (() => void)[] = []
     let cancelTimer: (() => void) | undefined
     let end = (): void => {}
     try {
@@ -170,13 +169,14 @@ export class Terminal {
         end = () => resolve(undefined)
         this.#waits.add(end)
         if (limit !== undefined) cancelTimer = clock.schedule(after(clock.now(), limit), end)
-        unsubscribe = subscribe(resolve)
+        const unsubscribe = subscribe(resolve)
+        if (unsubscribe !== undefined) cleanup.push(unsubscribe)
         if (limit === undefined) this.onEndlessWait?.()
       })
     } finally {
       this.#waits.delete(end)
       cancelTimer?.()
-      unsubscribe?.()
+      for (const unsubscribe of cleanup) unsubscribe()
     }
   }
 }
