@@ -20,12 +20,15 @@ export interface ErrorDetails {
 export class WarrenError extends Error {
   /** Stable literal, in the form `ROOM_WHAT`; see docs/errors.md. */
   readonly code: string
+  /** What is wrong, without place, values and mend. */
+  readonly summary: string
   readonly details: ErrorDetails
 
   constructor(code: string, summary: string, details: ErrorDetails = {}) {
     super(describe(summary, details))
     this.name = new.target.name
     this.code = code
+    this.summary = summary
     this.details = details
   }
 }

@@ -71,42 +71,46 @@ export class GreMachine extends TunnelMachine {
 
   /** The transform has checked flags, lengths, key and checksum of the outer GRE header. */
   override receive({ payload }: Datagram, now: Instant): void {
-    if (payload.length < 4 || greHeaderLength(payload, 0) > payload.length)
-      this.counters.add('control.malformed')
-    else if (readUint16(payload, 2) === KEEPALIVE) this.#ownKeepalive(payload, now)
-    else this.#answer(payload)
+    const refused = this.#hear(payload, now)
+    if (refused !== undefined) this.counters.add(refused)
+  }
+
+  /** The reason why it is of no use, if it is. */
+  #hear(payload: Uint8Array, now: Instant): string | undefined {
+    if (payload.length < 4 || greHeaderLength(payload, 0) > payload.length) return 'control.malformed'
+    return readUint16(payload, 2) === KEEPALIVE ? this.#ownKeepalive(payload, now) : this.#answer(payload)
   }
 
   /** Our own keepalive has come back: the tunnel carries in both directions. */
-  #ownKeepalive(payload: Uint8Array, now: Instant): void {
+  #ownKeepalive(payload: Uint8Array, now: Instant): string | undefined {
     const at = greHeaderLength(payload, 0)
-    if (this.keepalive === undefined) return this.counters.add('keepalive.ignored')
-    if (payload.length < at + 8 || readUint32(payload, at) !== this.#nonce)
-      return this.counters.add('keepalive.notOurs')
+    if (this.keepalive === undefined) return 'keepalive.ignored'
+    if (payload.length < at + 8 || readUint32(payload, at) !== this.#nonce) return 'keepalive.notOurs'
     // One answer for each that was sent, and none older than what the peer may take: a recorded one proves nothing.
     const age = (this.#sequence - readUint32(payload, at + 4)) >>> 0
-    if (age >= this.keepalive.config.count || this.#sequence === 0)
-      return this.counters.add('keepalive.stale')
+    if (age >= this.keepalive.config.count || this.#sequence === 0) return 'keepalive.stale'
     this.heardKeepalive(now)
+    return undefined
   }
 
   /** The peer's keepalive goes back as a router would forward it: the inner IP packet's own header is made anew. */
-  #answer(payload: Uint8Array): void {
+  #answer(payload: Uint8Array): string | undefined {
     const kind = readUint16(payload, 2) === EtherType.ipv4 ? IPV4 : IPV6
     const inner = new PacketBuffer(payload, greHeaderLength(payload, 0))
-    if (!admitIp(inner, kind, new Counters())) return this.counters.add('keepalive.malformed')
+    if (!admitIp(inner, kind, new Counters())) return 'keepalive.malformed'
     const { bytes, start, end } = inner
     const headerLength = kind === IPV4 ? 4 * (bytes[start]! & 15) : 40
     const gre = start + headerLength
     // Only a keepalive goes back, not whatever a stranger would have us send.
     if (end - gre < 4 || greHeaderLength(bytes, gre) > end - gre || readUint16(bytes, gre + 2) !== KEEPALIVE)
-      return this.counters.add('keepalive.malformed')
+      return 'keepalive.malformed'
     const ttl = ttlOf(bytes, start, kind)
-    if (ttl <= 1) return this.counters.add('keepalive.ttl')
+    if (ttl <= 1) return 'keepalive.ttl'
     this.emit({
       kind: 'transmit',
       datagram: { carrier: this.#carrier, payload: bytes.slice(gre, end), ttl: ttl - 1 },
     })
+    return undefined
   }
 
   protected override sendKeepalive(): void {

@@ -1,0 +1,87 @@
+/** From a file to the tunnels it describes, whatever its format. */
+import { WarrenError } from '../base/index.js'
+import type { TunnelDefinition } from '../engine/index.js'
+import { interfaceOfHostnameIf, parseHostnameIf } from './hostname-if.js'
+import { tunnelOfHostnameIf } from './hostname-if-tunnel.js'
+import { parseWarrenToml } from './warren-toml.js'
+
+/** Formats by their names in `--format`. */
+export type TunnelFormat = 'hostname.if' | 'warren.toml'
+export const tunnelFormats: readonly TunnelFormat[] = ['hostname.if', 'warren.toml']
+
+/** The format that a file's name tells. */
+export function formatOf(file: string): TunnelFormat | undefined {
+  if (file.endsWith('.toml')) return 'warren.toml'
+  return interfaceOfHostnameIf(file) === undefined ? undefined : 'hostname.if'
+}
+
+/**
+ * The tunnels of one file, checked as a whole. `file` is its name as the user gave it: it stands in every error, and
+ * tells the format where `format` does not. Throws `WarrenError` CONFIG_*.
+ */
+export function loadTunnels(text: string, file: string, format?: TunnelFormat): TunnelDefinition[] {
+  const tunnels = read(text, file, format ?? formatOf(file))
+  if (tunnels.length === 0)
+    throw new WarrenError('CONFIG_EMPTY', 'no tunnel in it', {
+      where: file,
+      mend: 'add a table such as [tunnel.gif0]',
+    })
+  checkTogether(tunnels)
+  return tunnels
+}
+
+function read(text: string, file: string, format: TunnelFormat | undefined): TunnelDefinition[] {
+  if (format === 'warren.toml') return parseWarrenToml(text, file)
+  if (format === 'hostname.if') return [tunnelOfHostnameIf(parseHostnameIf(text, file))]
+  throw new WarrenError('CONFIG_FILE_NAME', 'the file name does not tell its format', {
+    found: file,
+    expected: 'hostname.IF (hostname.gif0) or NAME.toml',
+    mend: `rename it, or give --format ${tunnelFormats.join(' or --format ')}`,
+  })
+}
+
+/** What no two tunnels of one host can share. Call it again for the tunnels of several files together. */
+export function checkTogether(tunnels: readonly TunnelDefinition[]): void {
+  const byName = new Map<string, TunnelDefinition>()
+  const bySelector = new Map<string, TunnelDefinition>()
+  for (const tunnel of tunnels) {
+    const { name, outer } = tunnel
+    clash(byName, name, tunnel, `the name ${name}`, 'give one another name')
+    if (outer === undefined) continue
+    const selector = selectorOf(tunnel)
+    const ends = `${outer.local} to ${outer.remote}`
+    clash(bySelector, `${selector} ${ends}`, tunnel, `${selector} from ${ends}`, mendOf(tunnel))
+  }
+}
+
+/** What tells this tunnel's packets from those of others between the same two addresses. */
+function selectorOf({ kind, key, tunnelId = 0, flowInKey = false }: TunnelDefinition): string {
+  if (kind === 'gre')
+    return key === undefined ? 'gre without key' : `gre key ${key}${flowInKey ? ' with flows' : ''}`
+  return kind === 'eoip' ? `eoip tunnel id ${tunnelId}` : kind
+}
+
+const mendOf = ({ kind }: TunnelDefinition): string =>
+  kind === 'gre'
+    ? 'give each a key of its own'
+    : kind === 'eoip'
+      ? 'give each a tunnel id of its own'
+      : 'remove one'
+
+function clash(
+  seen: Map<string, TunnelDefinition>,
+  what: string,
+  tunnel: TunnelDefinition,
+  found: string,
+  mend: string,
+): void {
+  const before = seen.get(what)
+  if (before !== undefined)
+    throw new WarrenError('CONFIG_DUPLICATE', "two tunnels share what must be one's own", {
+      where: tunnel.where ?? tunnel.name,
+      found,
+      expected: `it once (${before.where ?? before.name})`,
+      mend,
+    })
+  seen.set(what, tunnel)
+}
