@@ -1,0 +1,158 @@
+/** `warren up`: the daemon, in the foreground. */
+import { readFileSync, rmSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { resolve } from 'node:path'
+import { WarrenError } from '../base/index.js'
+import { suggest } from '../base/suggest.js'
+import { checkTogether, loadTunnels, type TunnelFormat, tunnelFormats } from '../config/index.js'
+import type { TunnelDefinition } from '../engine/index.js'
+import { type ControlVerb, Daemon, LinuxHost, listenForControl } from '../linux/index.js'
+import { controlArguments } from './control-arguments.js'
+import type { CliIo } from './io.js'
+
+export const help: string = `usage: warren up [--format FORMAT] [--socket PATH] FILE ...
+
+Brings up the tunnels that the files describe, on this machine, and stays in the foreground until it is told to stop
+(SIGINT, SIGTERM, \`warren down\`). Then all that it made is removed. SIGHUP and \`warren reload\` read the files again.
+It needs root, or CAP_NET_ADMIN and CAP_NET_RAW, and /dev/net/tun; no kernel module of a tunnel.
+
+  FILE             hostname.IF, as OpenBSD's /etc/hostname.gif0, or NAME.toml
+  --format FORMAT  ${tunnelFormats.join(' or ')}, where the name does not tell it
+  --socket PATH    the control socket (default: /run/warren.sock)
+
+Example:
+  echo 'tunnel 192.168.1.1 192.168.1.2' >  hostname.gif0
+  echo 'alias 172.16.0.1 172.16.0.2'    >> hostname.gif0
+  echo 'up'                             >> hostname.gif0
+  warren up hostname.gif0
+`
+
+/** All files, checked one by one and together; nothing is made before. Throws `WarrenError`. */
+function load(files: readonly string[], format: TunnelFormat | undefined): TunnelDefinition[] {
+  const tunnels = files.flatMap((file) => loadTunnels(read(file), file, format))
+  checkTogether(tunnels)
+  return tunnels
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new WarrenError('CONFIG_FILE', 'could not read the file', {
+      where: file,
+      found: code,
+      ...(code === 'ENOENT' ? { mend: 'check its name' } : {}),
+    })
+  }
+}
+
+export async function run(args: string[], io: CliIo): Promise<number> {
+  const parsed = controlArguments('up', args, io, { files: true })
+  if (parsed === undefined) return 2
+  const format = tunnelFormats.find((known) => known === parsed.format)
+  if (parsed.format !== undefined && format === undefined) {
+    const meant = suggest(parsed.format, tunnelFormats)
+    io.stderr.write(
+      `warren up: no format "${parsed.format}"${meant === undefined ? '' : `: did you mean "${meant}"?`} expected ${tunnelFormats.join(' or ')}\n`,
+    )
+    return 2
+  }
+  // The folder that it was started in may go away before a reload.
+  const files = parsed.files.map((file) => (file.startsWith('/') ? file : resolve(file)))
+  const shown = new Map(files.map((file, i) => [file, parsed.files[i]!]))
+  const definitions = load([...shown.values()], format)
+  return new UpCommand(io, parsed.socket, () => load(files, format)).run(definitions)
+}
+
+class UpCommand {
+  readonly #io: CliIo
+  readonly #socket: string
+  readonly #host: LinuxHost
+  readonly #daemon: Daemon
+  #server: Server | undefined
+  #finish: (code: number) => void = () => {}
+  readonly #finished: Promise<number>
+
+  constructor(io: CliIo, socket: string, reload: () => TunnelDefinition[]) {
+    this.#io = io
+    this.#socket = socket
+    this.#finished = new Promise((resolve) => {
+      this.#finish = resolve
+    })
+    this.#host = new LinuxHost({
+      onFailure: (error) => {
+        this.#log(error.message)
+        this.#finish(1)
+      },
+      onLost: (name) => this.#daemon.lose(name),
+    })
+    this.#daemon = new Daemon(this.#host, { load: reload, log: (line) => this.#log(line) })
+  }
+
+  async run(definitions: readonly TunnelDefinition[]): Promise<number> {
+    this.#server = await listenForControl(this.#socket, (verb) => this.#answer(verb))
+    const signals = { SIGINT: () => this.#stopFor('SIGINT'), SIGTERM: () => this.#stopFor('SIGTERM') }
+    const onHangup = (): void => {
+      this.#reload().catch((error: unknown) => this.#log(`not reloaded: ${messageOf(error)}`))
+    }
+    const onCrash = (error: unknown): void => {
+      this.#log(error instanceof Error ? (error.stack ?? error.message) : String(error))
+      this.#finish(1)
+    }
+    for (const [signal, stop] of Object.entries(signals)) process.on(signal, stop)
+    process.on('SIGHUP', onHangup)
+    process.on('uncaughtException', onCrash)
+    process.on('unhandledRejection', onCrash)
+    try {
+      this.#daemon.start(definitions)
+      this.#log(
+        `ready: ${definitions.length} tunnel${definitions.length === 1 ? '' : 's'}, control at ${this.#socket}`,
+      )
+      return await this.#finished
+    } finally {
+      this.#daemon.stop()
+      await this.#host.close()
+      this.#server.close()
+      rmSync(this.#socket, { force: true })
+      for (const [signal, stop] of Object.entries(signals)) process.off(signal, stop)
+      process.off('SIGHUP', onHangup)
+      process.off('uncaughtException', onCrash)
+      process.off('unhandledRejection', onCrash)
+    }
+  }
+
+  async #answer(verb: ControlVerb): Promise<unknown> {
+    switch (verb) {
+      case 'status':
+        return this.#daemon.status()
+      case 'reload':
+        return this.#reload()
+      case 'down':
+        this.#log('told to stop')
+        // Answered first: the socket goes with the rest.
+        setTimeout(() => this.#finish(0), 20)
+        return { tunnels: this.#daemon.tunnels }
+    }
+  }
+
+  async #reload(): Promise<unknown> {
+    const result = this.#daemon.reload()
+    const { kept, added, changed, removed } = result
+    this.#log(
+      `reloaded: ${kept.length} kept, ${added.length} added, ${changed.length} changed, ${removed.length} removed`,
+    )
+    return result
+  }
+
+  #stopFor(signal: string): void {
+    this.#log(`${signal}: stopping`)
+    this.#finish(0)
+  }
+
+  #log(line: string): void {
+    this.#io.stderr.write(`warren: ${line}\n`)
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,193 @@
+/**
+ * Many tunnels on one host: brought up together or not at all, reloaded without touching what did not change, and
+ * all removed at the end.
+ */
+import { WarrenError } from '../base/index.js'
+import type { Host } from '../engine/host.js'
+import { Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
+import { planReload } from './plan.js'
+import { describeAddress } from './rtnetlink.js'
+
+/** A host that a daemon runs on: what `LinuxHost` has beyond `Host`. */
+export interface DaemonHost extends Host {
+  refresh(): Promise<void>
+  drops(): Record<string, number>
+}
+
+export interface DaemonOptions {
+  /** Reads the files again, for a reload. Throws `WarrenError` where they are wrong. */
+  readonly load: () => TunnelDefinition[]
+  /** One line for the administrator. */
+  readonly log: (line: string) => void
+}
+
+export interface ReloadResult {
+  readonly kept: readonly string[]
+  readonly added: readonly string[]
+  readonly changed: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** A tunnel as `warren status --json` prints it. */
+export interface DaemonTunnelStatus extends TunnelStatus {
+  readonly addresses: readonly string[]
+}
+
+export interface DaemonStatus {
+  readonly pid: number
+  readonly tunnels: readonly DaemonTunnelStatus[]
+  /** What was dropped on behalf of no tunnel. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+export class Daemon {
+  readonly #host: DaemonHost
+  readonly #options: DaemonOptions
+  readonly #tunnels = new Map<string, Tunnel>()
+
+  constructor(host: DaemonHost, options: DaemonOptions) {
+    this.#host = host
+    this.#options = options
+  }
+
+  get tunnels(): readonly string[] {
+    return [...this.#tunnels.keys()]
+  }
+
+  /** Makes all of them. If one is refused, those before it go again, and its error is thrown. */
+  start(definitions: readonly TunnelDefinition[]): void {
+    try {
+      for (const definition of definitions) this.#bringUp(definition)
+    } catch (error) {
+      this.stop()
+      throw error
+    }
+  }
+
+  /**
+   * Reads the files again. An error in them changes nothing. If the machine refuses what they ask for, what ran
+   * before is made again and the error is thrown.
+   */
+  reload(): ReloadResult {
+    const running = [...this.#tunnels.values()].map(({ definition }) => definition)
+    const { keep, remove, change, add } = planReload(running, this.#options.load())
+    const gone = [...remove, ...change.map(({ name }) => name)]
+    const before = running.filter(({ name }) => gone.includes(name))
+    const made: string[] = []
+    try {
+      for (const name of gone) this.#takeDown(name)
+      for (const definition of [...change, ...add]) {
+        this.#bringUp(definition)
+        made.push(definition.name)
+      }
+    } catch (error) {
+      for (const name of made) this.#takeDown(name)
+      for (const definition of before) this.#restore(definition)
+      throw error
+    }
+    return {
+      kept: keep,
+      added: add.map(({ name }) => name),
+      changed: change.map(({ name }) => name),
+      removed: remove,
+    }
+  }
+
+  /** The last made goes first. What one tunnel's end throws does not keep the others. */
+  stop(): void {
+    for (const name of [...this.#tunnels.keys()].reverse()) {
+      try {
+        this.#takeDown(name)
+      } catch (error) {
+        this.#options.log(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
+  }
+
+  /** Somebody else removed its interface: what is left of the tunnel is put away. */
+  lose(name: string): void {
+    if (!this.#tunnels.has(name)) return
+    this.#options.log(`${name}: its interface was removed by somebody else; \`warren reload\` makes it again`)
+    this.#takeDown(name)
+  }
+
+  async status(): Promise<DaemonStatus> {
+    await this.#host.refresh()
+    return {
+      pid: process.pid,
+      tunnels: [...this.#tunnels.values()].map((tunnel) => ({
+        ...tunnel.status(),
+        addresses: tunnel.definition.addresses.map(describeAddress),
+      })),
+      drops: this.#host.drops(),
+    }
+  }
+
+  #bringUp(definition: TunnelDefinition): void {
+    const { name, where } = definition
+    const tunnel = new Tunnel(this.#host, definition, {
+      onEvent: (event) => {
+        if (event.name === 'down' && event.reason === 'stopped') return
+        this.#options.log(`${name}: ${event.name}${event.name === 'down' ? `: ${event.reason}` : ''}`)
+      },
+    })
+    try {
+      tunnel.start()
+    } catch (error) {
+      throw placed(error, name, where)
+    }
+    this.#tunnels.set(name, tunnel)
+    this.#options.log(describe(definition))
+  }
+
+  #takeDown(name: string): void {
+    const tunnel = this.#tunnels.get(name)
+    this.#tunnels.delete(name)
+    if (tunnel === undefined) return
+    tunnel.stop()
+    this.#options.log(`${name}: removed`)
+  }
+
+  #restore(definition: TunnelDefinition): void {
+    try {
+      this.#bringUp(definition)
+    } catch (error) {
+      this.#options.log(
+        `${definition.name}: could not be made again: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+}
+
+/** The error of a tunnel with the place of its definition, where it has none of its own. */
+function placed(error: unknown, name: string, where: string | undefined): unknown {
+  if (!(error instanceof WarrenError) || error.details.where !== undefined) return error
+  const summary = error.message.split(/: found |: expected |; /)[0]!
+  const place = where === undefined ? name : `${where}: ${name}`
+  return new WarrenError(error.code, summary, { ...error.details, where: place })
+}
+
+/** `gif0: gif 192.168.1.1 --> 192.168.1.2, mtu 1280, inet 172.16.0.1 --> 172.16.0.2`. */
+function describe({
+  name,
+  kind,
+  outer,
+  key,
+  tunnelId,
+  mtu,
+  addresses,
+  routes,
+  where,
+}: TunnelDefinition): string {
+  const parts = [
+    outer === undefined ? `${kind} without tunnel addresses` : `${kind} ${outer.local} --> ${outer.remote}`,
+  ]
+  if (key !== undefined) parts.push(`key ${key}`)
+  if (kind === 'eoip') parts.push(`tunnel id ${tunnelId ?? 0}`)
+  parts.push(`mtu ${mtu}`)
+  for (const address of addresses)
+    parts.push(`${address.address.family === 4 ? 'inet' : 'inet6'} ${describeAddress(address)}`)
+  for (const { destination, gateway } of routes)
+    parts.push(`route ${destination}${gateway === undefined ? '' : ` via ${gateway}`}`)
+  return `${name}: ${parts.join(', ')}${where === undefined ? '' : ` (${where})`}`
+}

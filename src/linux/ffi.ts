@@ -1,0 +1,178 @@
+/**
+ * Foreign functions: the few functions of libc that Node has no face for, through koffi, so that nothing is compiled
+ * on the user's machine.
+ *
+ * A pointer is a byte array (lent for the call), or an address as a plain number: user space ends below 2^47, so a
+ * double holds it exactly and no BigInt is made on the data path.
+ */
+import { createRequire } from 'node:module'
+import { constants, endianness } from 'node:os'
+import { WarrenError } from '../base/index.js'
+
+export type Pointer = Uint8Array | number
+
+/**
+ * Structures of the kernel are in the machine's own order. Only 64-bit little-endian machines are supported (x64,
+ * arm64, riscv64, ppc64le): `libc()` refuses others.
+ */
+export const LITTLE_ENDIAN = true
+
+/** Each returns what the system call returns: below zero it failed, and `errno()` says why. */
+export interface Libc {
+  open(path: string, flags: number): number
+  close(fd: number): number
+  read(fd: number, buffer: Pointer, length: number): number
+  write(fd: number, buffer: Pointer, length: number): number
+  ioctl(fd: number, request: number, argument: Pointer): number
+  poll(fds: Pointer, count: number, timeoutMs: number): number
+  eventfd(initial: number, flags: number): number
+  socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: Pointer, length: number): number
+  connect(fd: number, address: Pointer, length: number): number
+  setsockopt(fd: number, level: number, option: number, value: Pointer, length: number): number
+  getsockopt(fd: number, level: number, option: number, value: Pointer, length: Pointer): number
+  send(fd: number, buffer: Pointer, length: number, flags: number): number
+  recv(fd: number, buffer: Pointer, length: number, flags: number): number
+  sendmsg(fd: number, message: Pointer, flags: number): number
+  recvmsg(fd: number, message: Pointer, flags: number): number
+  sendmmsg(fd: number, messages: Pointer, count: number, flags: number): number
+  recvmmsg(fd: number, messages: Pointer, count: number, flags: number, timeout: number): number
+  calloc(count: number, size: number): bigint
+  free(pointer: number): void
+  if_nametoindex(name: string): number
+  /** The errno of this thread's last call. */
+  errno(): number
+}
+
+const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, [result: string, parameters: string[]]> = {
+  open: ['int', ['const char*', 'int']],
+  close: ['int', ['int']],
+  read: ['long', ['int', 'void*', 'size_t']],
+  write: ['long', ['int', 'void*', 'size_t']],
+  ioctl: ['int', ['int', 'ulong', 'void*']],
+  poll: ['int', ['void*', 'ulong', 'int']],
+  eventfd: ['int', ['uint', 'int']],
+  socket: ['int', ['int', 'int', 'int']],
+  bind: ['int', ['int', 'void*', 'uint']],
+  connect: ['int', ['int', 'void*', 'uint']],
+  setsockopt: ['int', ['int', 'int', 'int', 'void*', 'uint']],
+  getsockopt: ['int', ['int', 'int', 'int', 'void*', 'void*']],
+  send: ['long', ['int', 'void*', 'size_t', 'int']],
+  recv: ['long', ['int', 'void*', 'size_t', 'int']],
+  sendmsg: ['long', ['int', 'void*', 'int']],
+  recvmsg: ['long', ['int', 'void*', 'int']],
+  sendmmsg: ['int', ['int', 'void*', 'uint', 'int']],
+  recvmmsg: ['int', ['int', 'void*', 'uint', 'int', 'size_t']],
+  calloc: ['void*', ['size_t', 'size_t']],
+  free: ['void', ['size_t']],
+  if_nametoindex: ['uint', ['const char*']],
+}
+
+type Koffi = typeof import('koffi')
+
+let loaded: { koffi: Koffi; libc: Libc } | undefined
+
+/** Loads koffi and binds the functions, once a thread. Throws `LINUX_NO_FFI`, `LINUX_NOT_LINUX`. */
+function load(): { koffi: Koffi; libc: Libc } {
+  if (loaded !== undefined) return loaded
+  if (process.platform !== 'linux')
+    throw new WarrenError('LINUX_NOT_LINUX', 'tunnels of this machine need Linux', {
+      found: process.platform,
+      mend: 'use `warren lab`, which needs nothing of the machine',
+    })
+  if (endianness() !== 'LE')
+    throw new WarrenError('LINUX_BIG_ENDIAN', 'big-endian machines are not supported', {
+      found: process.arch,
+    })
+  let koffi: Koffi
+  let library: ReturnType<Koffi['load']>
+  try {
+    koffi = createRequire(import.meta.url)('koffi') as Koffi
+    library = koffi.load(null)
+  } catch (error) {
+    throw new WarrenError('LINUX_NO_FFI', 'koffi, which calls the C library, could not be loaded', {
+      found: error instanceof Error ? error.message.split('\n')[0]! : String(error),
+      mend: 'install again with `npm install`, without --omit=optional and --ignore-scripts',
+    })
+  }
+  const functions: Record<string, unknown> = { errno: () => koffi.errno() }
+  for (const [name, [result, parameters]] of Object.entries(PROTOTYPES))
+    functions[name] = library.func(name, result, parameters)
+  loaded = { koffi, libc: functions as unknown as Libc }
+  return loaded
+}
+
+export function libc(): Libc {
+  return load().libc
+}
+
+/**
+ * One zeroed block outside the JavaScript heap, seen as one array: what a system call fills is read here without a
+ * copy. Never freed while the process lives (views of it may be anywhere).
+ */
+export class NativeMemory {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+  /** Address of byte 0. */
+  readonly base: number
+
+  constructor(length: number) {
+    const { koffi, libc: c } = load()
+    const pointer = c.calloc(1, length)
+    if (!pointer) throw new WarrenError('LINUX_NO_MEMORY', `no ${length} bytes of memory`)
+    const block = koffi.view(pointer, length)
+    this.base = Number(pointer)
+    this.bytes = new Uint8Array(block)
+    this.view = new DataView(block)
+  }
+
+  /** Writes the address of `offset` at `at`, as a pointer inside a structure. */
+  setPointer(at: number, offset: number): void {
+    this.view.setBigUint64(at, BigInt(this.base + offset), LITTLE_ENDIAN)
+  }
+}
+
+/** errno values by name: `Errno.EAGAIN`. */
+export const Errno: typeof constants.errno = constants.errno
+
+const errnoNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+)
+// Names that POSIX gives twice; the first in the table would say it the less usual way.
+const preferred: Record<number, string> = {
+  [constants.errno.EAGAIN]: 'EAGAIN',
+  [constants.errno.EOPNOTSUPP]: 'EOPNOTSUPP',
+}
+
+export function errnoName(errno: number): string {
+  return preferred[errno] ?? errnoNames.get(errno) ?? `errno ${errno}`
+}
+
+const mends: Record<string, string> = {
+  EPERM: 'run it as root, or with CAP_NET_ADMIN and CAP_NET_RAW',
+  EACCES: 'run it as root, or with CAP_NET_ADMIN and CAP_NET_RAW',
+  EADDRNOTAVAIL: 'give this machine that address first, or name one that it has',
+  ENETUNREACH: 'add a route to it first',
+  EHOSTUNREACH: 'add a route to it first',
+  EMFILE: 'raise the limit of open files (ulimit -n)',
+  ENFILE: 'raise the limit of open files (sysctl fs.file-max)',
+}
+
+/**
+ * An error for a system call that failed: what was asked, errno's name, and the mend where there is a usual one.
+ * `code` is LINUX_ and the errno's name, as in `LINUX_EPERM`.
+ */
+export function systemError(asked: string, errno: number, mend?: string): WarrenError {
+  const name = errnoName(errno)
+  const advice = mend ?? mends[name]
+  return new WarrenError(`LINUX_${name}`, `could not ${asked}`, {
+    found: name,
+    ...(advice === undefined ? {} : { mend: advice }),
+  })
+}
+
+/** `result` of a call just made, or the error of it. */
+export function check(result: number, asked: string, mend?: string): number {
+  if (result < 0) throw systemError(asked, libc().errno(), mend)
+  return result
+}

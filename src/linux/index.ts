@@ -1,0 +1,5 @@
+export * from './control-socket.js'
+export * from './daemon.js'
+export * from './host.js'
+export * from './packet-socket.js'
+export * from './plan.js'

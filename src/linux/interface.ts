@@ -1,0 +1,97 @@
+/** A tunnel's interface on this machine: made through /dev/net/tun, set up through rtnetlink. */
+import type { HostInterface, InterfaceSpec, PathStatus } from '../engine/host.js'
+import type { Carrier, Datagram, Packet, PathSpec } from '../proto/machine.js'
+import { libc } from './ffi.js'
+import type { PathCounts } from './messages.js'
+import type { RouteNetlink } from './rtnetlink.js'
+import { openTun } from './tun.js'
+
+/** What an interface asks of its host. */
+export interface InterfaceOwner {
+  install(path: PathSpec, onControl: (datagram: Datagram) => void): void
+  remove(pathId: string): void
+  running(running: boolean): void
+  counts(pathId: string): PathCounts | undefined
+  destroyed(made: LinuxInterface): void
+}
+
+const NOTHING = { packets: 0, bytes: 0, drops: {} } as const
+
+export class LinuxInterface implements HostInterface {
+  readonly name: string
+  readonly fd: number
+  /** The kernel's number of it. */
+  readonly index: number
+  readonly paths: Map<string, { carrier: Carrier; onControl: (datagram: Datagram) => void }> = new Map()
+  readonly #netlink: RouteNetlink
+  readonly #owner: InterfaceOwner
+  #destroyed = false
+
+  private constructor(name: string, fd: number, index: number, netlink: RouteNetlink, owner: InterfaceOwner) {
+    this.name = name
+    this.fd = fd
+    this.index = index
+    this.#netlink = netlink
+    this.#owner = owner
+  }
+
+  /** Makes it with its addresses and routes, or throws and leaves nothing. */
+  static create(spec: InterfaceSpec, netlink: RouteNetlink, owner: InterfaceOwner): LinuxInterface {
+    const fd = openTun(spec.name, spec.layer)
+    try {
+      const index = libc().if_nametoindex(spec.name)
+      setUp(spec, index, netlink)
+      return new LinuxInterface(spec.name, fd, index, netlink, owner)
+    } catch (error) {
+      // The interface goes with its descriptor.
+      libc().close(fd)
+      throw error
+    }
+  }
+
+  install(path: PathSpec, onControl: (datagram: Datagram) => void): void {
+    this.#owner.install(path, onControl)
+  }
+
+  remove(pathId: string): void {
+    this.#owner.remove(pathId)
+  }
+
+  /** A packet that an interface does not take (it is down) is lost, as the worker's are. */
+  deliver(packet: Packet): void {
+    if (!this.#destroyed) libc().write(this.fd, packet.bytes, packet.bytes.length)
+  }
+
+  setRunning(running: boolean): void {
+    this.#owner.running(running)
+  }
+
+  /** As of the host's last `refresh()`. */
+  status(): PathStatus[] {
+    return [...this.paths.keys()].map((id) => {
+      const counts = this.#owner.counts(id)
+      return { id, inbound: counts?.inbound ?? NOTHING, outbound: counts?.outbound ?? NOTHING }
+    })
+  }
+
+  destroy(): void {
+    if (this.#destroyed) return
+    this.#destroyed = true
+    try {
+      this.#netlink.deleteLink(this.index, this.name)
+    } finally {
+      this.#owner.destroyed(this)
+    }
+  }
+}
+
+function setUp(spec: InterfaceSpec, index: number, netlink: RouteNetlink): void {
+  const { name, addresses, routes = [], mac, mtu, up } = spec
+  const hasIpv6 = addresses.some(({ address }) => address.family === 6)
+  // OpenBSD gives an interface no inet6 address before it is given one; so a tunnel for IPv4 stays silent in IPv6.
+  netlink.setLink(index, name, { mtu, ...(mac === undefined ? {} : { mac }), noLinkLocal: !hasIpv6 })
+  for (const address of addresses) netlink.addAddress(index, name, address, spec.layer === 'ip')
+  if (up) netlink.setLink(index, name, { up })
+  for (const { destination, gateway } of routes)
+    netlink.addRoute({ destination, interfaceIndex: index, ...(gateway === undefined ? {} : { gateway }) })
+}

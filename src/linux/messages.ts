@@ -1,0 +1,88 @@
+/** What the main thread and the data-plane worker tell each other. Everything is plain data. */
+import type { PacketKind } from '../base/index.js'
+import type { PathCounters } from '../engine/host.js'
+import type { TransformSpec } from '../proto/machine.js'
+
+/** A raw socket between two addresses, which all paths of that carrier share. */
+export interface CarrierSpec {
+  readonly id: number
+  readonly fd: number
+  readonly family: 4 | 6
+  readonly protocol: number
+  readonly local: Uint8Array
+  readonly remote: Uint8Array
+  /** TTL or hop limit where the transform sets none. */
+  readonly defaultTtl: number
+}
+
+export interface PlaneInterfaceSpec {
+  readonly id: number
+  readonly name: string
+  readonly fd: number
+  /** The kernel's number of the interface. */
+  readonly index: number
+  readonly layer: 'ip' | 'ethernet'
+  readonly mtu: number
+}
+
+export interface PlanePathSpec {
+  /** Unique within the interface. */
+  readonly id: string
+  readonly interfaceId: number
+  readonly carrierId: number
+  readonly takes: readonly PacketKind[]
+  readonly transform: TransformSpec
+}
+
+export type ToWorker =
+  | { readonly kind: 'interface'; readonly spec: PlaneInterfaceSpec }
+  /** From now on the descriptor is not touched; answered by `released`. */
+  | { readonly kind: 'remove-interface'; readonly id: number }
+  | { readonly kind: 'running'; readonly id: number; readonly running: boolean }
+  | { readonly kind: 'carrier'; readonly spec: CarrierSpec }
+  | { readonly kind: 'remove-carrier'; readonly id: number }
+  | { readonly kind: 'path'; readonly spec: PlanePathSpec }
+  | { readonly kind: 'remove-path'; readonly interfaceId: number; readonly id: string }
+  | { readonly kind: 'counters'; readonly request: number }
+  | { readonly kind: 'stop' }
+
+export interface PathCounts {
+  readonly interfaceId: number
+  readonly id: string
+  readonly inbound: PathCounters
+  readonly outbound: PathCounters
+}
+
+/** A datagram that no transform claims. */
+export interface ControlMessage {
+  readonly kind: 'control'
+  readonly interfaceId: number
+  readonly pathId: string
+  readonly payload: Uint8Array
+  readonly ttl: number
+  readonly trafficClass: number
+}
+
+export type FromWorker =
+  | ControlMessage
+  | { readonly kind: 'released'; readonly fd: number }
+  | {
+      readonly kind: 'counters'
+      readonly request: number
+      readonly paths: readonly PathCounts[]
+      /** What belongs to no path. */
+      readonly drops: Readonly<Record<string, number>>
+    }
+  /** The interface was removed by somebody else; its descriptor is not touched any more. */
+  | { readonly kind: 'lost'; readonly id: number; readonly reason: string }
+  | { readonly kind: 'stopped' }
+
+export interface WorkerData {
+  /** Written to wake the worker from its poll. */
+  readonly wakeFd: number
+  /** One int32 shared with the main thread: control messages that it has not taken yet. */
+  readonly pendingControl: SharedArrayBuffer
+}
+
+/** Control messages under way to the main thread; more are dropped and counted `control.queue`. */
+export const CONTROL_QUEUE_LIMIT = 256

@@ -1,0 +1,76 @@
+/** One datagram of a machine's own over a raw socket: the slow path, with its own outer header and metadata. */
+import { concatBytes } from '../base/index.js'
+import type { Datagram } from '../proto/machine.js'
+import { ipv4 } from '../wire/ipv4.js'
+import { errnoName, LITTLE_ENDIAN, libc, NativeMemory } from './ffi.js'
+import {
+  CMSG_INT_SPACE,
+  IOV_LEN,
+  IOVEC_LENGTH,
+  IPPROTO_IPV6,
+  IPV6_HOPLIMIT,
+  IPV6_TCLASS,
+  MMSGHDR_LENGTH,
+  MSG_CONTROL,
+  MSG_CONTROLLEN,
+  MSG_IOV,
+  MSG_IOVLEN,
+  writeCmsgInt,
+} from './sockaddr.js'
+
+const BUFFER = 65_536
+const IOV: number = MMSGHDR_LENGTH
+const CONTROL: number = IOV + IOVEC_LENGTH
+const DATA: number = CONTROL + 2 * CMSG_INT_SPACE
+
+let memory: NativeMemory | undefined
+
+/** `undefined`: sent; else errno's name, or `length`. */
+export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number): string | undefined {
+  const { carrier, payload, ttl = 0, trafficClass = 0 } = datagram
+  const bytes = carrier.local.family === 4 ? withHeader(datagram, ttl || defaultTtl) : payload
+  if (bytes.length > BUFFER) return 'length'
+  memory ??= new NativeMemory(DATA + BUFFER)
+  const { view } = memory
+  memory.bytes.fill(0, 0, DATA)
+  memory.bytes.set(bytes, DATA)
+  memory.setPointer(MSG_IOV, IOV)
+  view.setUint32(MSG_IOVLEN, 1, LITTLE_ENDIAN)
+  memory.setPointer(IOV, DATA)
+  view.setUint32(IOV + IOV_LEN, bytes.length, LITTLE_ENDIAN)
+  if (carrier.local.family === 6) {
+    memory.setPointer(MSG_CONTROL, CONTROL)
+    view.setUint32(MSG_CONTROLLEN, 2 * CMSG_INT_SPACE, LITTLE_ENDIAN)
+    const at = writeCmsgInt(view, CONTROL, IPPROTO_IPV6, IPV6_HOPLIMIT, ttl || defaultTtl)
+    writeCmsgInt(view, at, IPPROTO_IPV6, IPV6_TCLASS, trafficClass)
+  }
+  const c = libc()
+  // A second time, for the first may only tell the ICMP error of an earlier packet.
+  if (c.sendmsg(fd, memory.base, 0) >= 0 || c.sendmsg(fd, memory.base, 0) >= 0) return undefined
+  return errnoName(c.errno())
+}
+
+/** The kernel fills in identification (where 0) and checksum. */
+function withHeader({ carrier, payload, trafficClass = 0 }: Datagram, ttl: number): Uint8Array {
+  const { local, remote, protocol } = carrier
+  if (local.family !== 4 || remote.family !== 4) throw new TypeError('not an IPv4 carrier')
+  const header = new Uint8Array(20)
+  ipv4.emit(
+    {
+      dscp: trafficClass >>> 2,
+      ecn: trafficClass & 3,
+      totalLength: 20 + payload.length,
+      identification: 0,
+      dontFragment: false,
+      moreFragments: false,
+      fragmentOffset: 0,
+      ttl,
+      protocol,
+      source: local,
+      destination: remote,
+    },
+    header,
+    0,
+  )
+  return concatBytes(header, payload)
+}

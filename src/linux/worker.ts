@@ -1,0 +1,80 @@
+/**
+ * The data plane's thread. It blocks in poll(); the main thread writes to an eventfd to have its messages read. They
+ * are read without the event loop, which this thread never returns to until it stops.
+ */
+import { randomInt } from 'node:crypto'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { CONTROL_QUEUE_LIMIT, type FromWorker, type ToWorker, type WorkerData } from './messages.js'
+import { DataPlane } from './plane.js'
+import { RouteNetlink } from './rtnetlink.js'
+
+/** How long a poll lasts with nothing to do: what a lost wake-up could cost. */
+const IDLE_MS = 1000
+
+function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: WorkerData): void {
+  const pending = new Int32Array(pendingControl)
+  const routes = new RouteNetlink()
+  const post = (message: FromWorker): void => port.postMessage(message)
+  const plane = new DataPlane(wakeFd, (address) => routes.routeTo(address), {
+    control(path, payload, ttl, trafficClass) {
+      if (Atomics.load(pending, 0) >= CONTROL_QUEUE_LIMIT) return false
+      Atomics.add(pending, 0, 1)
+      const { interfaceId, id: pathId } = path.spec
+      post({ kind: 'control', interfaceId, pathId, payload, ttl, trafficClass })
+      return true
+    },
+    lost: (id, reason) => post({ kind: 'lost', id, reason }),
+  })
+  const release = (fd: number | undefined): void => {
+    if (fd !== undefined) post({ kind: 'released', fd })
+  }
+
+  /** False: stop. */
+  const obey = (message: ToWorker): boolean => {
+    switch (message.kind) {
+      case 'interface':
+        plane.addInterface(message.spec)
+        return true
+      case 'remove-interface':
+        release(plane.removeInterface(message.id))
+        return true
+      case 'running':
+        plane.setRunning(message.id, message.running)
+        return true
+      case 'carrier':
+        plane.addCarrier(message.spec, randomInt(0x10000))
+        return true
+      case 'remove-carrier':
+        release(plane.removeCarrier(message.id))
+        return true
+      case 'path':
+        plane.addPath(message.spec)
+        return true
+      case 'remove-path':
+        plane.removePath(message.interfaceId, message.id)
+        return true
+      case 'counters':
+        post({ kind: 'counters', request: message.request, ...plane.counts() })
+        return true
+      case 'stop':
+        return false
+    }
+  }
+
+  for (let running = true; running; ) {
+    for (;;) {
+      const received = receiveMessageOnPort(port)
+      if (received === undefined) break
+      if (!obey(received.message as ToWorker)) {
+        running = false
+        break
+      }
+    }
+    if (running) plane.round(IDLE_MS)
+  }
+  routes.close()
+  post({ kind: 'stopped' })
+  port.close()
+}
+
+if (parentPort !== null) main(parentPort, workerData as WorkerData)
