@@ -1,0 +1,7 @@
+export { TcpConnection } from './connection.js'
+export type { TcpEvent, TcpState } from './control-block.js'
+export type { TcpErrorCode } from './errors.js'
+export { type ConnectOptions, TcpLayer, type TcpLayerOptions } from './layer.js'
+export { defaultTcpLimits, type TcpLimits } from './limits.js'
+export type { ListenOptions } from './listener.js'
+export type { QuotedSegment } from './path.js'

@@ -1,0 +1,479 @@
+import type { Counters, Instant, IpAddress, QueuedTimer, Random, TimerQueue } from '../../base/index.js'
+import { readUint16, readUint32 } from '../../base/index.js'
+import { type Enter, TcpConnection } from './connection.js'
+import { ControlBlock, type Services, type TcpEvent, type TcpState } from './control-block.js'
+import { tcpError } from './errors.js'
+import { acceptSyn, segmentArrives } from './input.js'
+import { initialSequence, KeyedHash } from './keyed-hash.js'
+import { defaultTcpLimits, type TcpLimits } from './limits.js'
+import { Listener, type ListenOptions } from './listener.js'
+import { sendReset, sendSyn } from './output.js'
+import { pathError, type QuotedSegment } from './path.js'
+import { Flag, parseSegment, type Segment, seal, segmentLength, startSegment } from './segment.js'
+import { seqAdd, seqLess } from './sequence.js'
+import { ConnectionTable } from './table.js'
+import { timerFired } from './timeouts.js'
+
+export interface TcpLayerOptions {
+  readonly random: Random
+  readonly timers: TimerQueue
+  readonly counters: Counters
+  readonly limits?: Partial<TcpLimits>
+  /** Ask for ECN, and agree to it (RFC 3168). Off as OpenBSD's `net.inet.tcp.ecn`. */
+  readonly ecn?: boolean
+  /**
+   * Sends a whole segment, checksum included. The array is fresh and the callee's. `ecnCapable`: the packet may
+   * carry ECT(0). May deliver at once (a loopback): what arrives meanwhile waits.
+   */
+  transmit(
+    segment: Uint8Array,
+    source: IpAddress,
+    destination: IpAddress,
+    now: Instant,
+    ecnCapable: boolean,
+  ): void
+  /** The address from which this host would send to `destination`. */
+  sourceFor(destination: IpAddress): IpAddress | undefined
+  /** The MSS for the path (MTU less the IP and TCP headers, without options), as far as it is known. */
+  mssFor(destination: IpAddress): number
+  /** A timer was set that is earlier than all of ours before. */
+  onWake?: () => void
+}
+
+export interface ConnectOptions {
+  readonly source?: IpAddress
+  readonly sourcePort?: number
+  readonly destination: IpAddress
+  readonly port: number
+}
+
+/** RFC 6335 section 6: dynamic ports (and OpenBSD's `net.inet.ip.porthifirst`). */
+const FIRST_EPHEMERAL_PORT = 49152
+const EPHEMERAL_PORTS = 65536 - FIRST_EPHEMERAL_PORT
+
+type Owed =
+  | { readonly kind: 'segment'; bytes: Uint8Array; source: IpAddress; destination: IpAddress; ce: boolean }
+  | { readonly kind: 'event'; connection: TcpConnection; event: TcpEvent }
+  | { readonly kind: 'accept'; connection: TcpConnection; listener: Listener }
+
+/**
+ * TCP of one host: connections, listeners, and what belongs to none (RFC 9293 section 3.10.7.1 and 3.10.7.2).
+ *
+ * Segments and user calls never nest: what arrives while another is handled, and every event, waits until the work
+ * at hand is done.
+ */
+export class TcpLayer {
+  readonly #options: TcpLayerOptions
+  readonly #limits: TcpLimits
+  readonly #sequenceHash: KeyedHash
+  readonly #timestampHash: KeyedHash
+  readonly #table: ConnectionTable
+  readonly #listeners = new Set<Listener>()
+  readonly #connections = new Map<ControlBlock, TcpConnection>()
+  /** Which listener a connection came from, until it is accepted. */
+  readonly #passive = new Map<ControlBlock, Listener>()
+  readonly #timeWait = new Set<ControlBlock>()
+  readonly #queued = new Map<ControlBlock, QueuedTimer>()
+  readonly #services: Services
+  readonly #enter: Enter
+  readonly #owed: Owed[] = []
+  #owedDone = 0
+  #segmentsOwed = 0
+  #depth = 0
+  #draining = false
+  #resetSecond = -1
+  #resets = 0
+
+  constructor(options: TcpLayerOptions) {
+    this.#options = options
+    this.#limits = { ...defaultTcpLimits, ...options.limits }
+    this.#sequenceHash = new KeyedHash(options.random)
+    this.#timestampHash = new KeyedHash(options.random)
+    this.#table = new ConnectionTable(new KeyedHash(options.random))
+    this.#services = {
+      limits: this.#limits,
+      counters: options.counters,
+      transmit: (segment, b, ecnCapable, now) =>
+        options.transmit(segment, b.local, b.remote, now, ecnCapable),
+      raise: (b, event) => this.#raise(b, event),
+      changed: (b, before, now) => this.#changed(b, before, now),
+      refuse: (segment, local, remote, now) => this.#refuse(segment, local, remote, now),
+    }
+    this.#enter = (b, now, work) => {
+      this.#run(now, () => {
+        work()
+        this.#rearm(b)
+      })
+    }
+  }
+
+  /**
+   * A whole TCP segment, from `source` to one of this host's addresses. The bytes are read during the call only.
+   * What is wrong with them is counted. `congestionExperienced`: the packet bore CE.
+   */
+  receive(
+    segment: Uint8Array,
+    source: IpAddress,
+    destination: IpAddress,
+    now: Instant,
+    congestionExperienced = false,
+  ): void {
+    if (this.#depth === 0) {
+      this.#run(now, () => this.#arrives(segment, source, destination, congestionExperienced, now))
+    } else if (this.#segmentsOwed >= this.#limits.inbox) {
+      this.#options.counters.add('tcp.inbox-limit')
+    } else {
+      this.#segmentsOwed++
+      const bytes = segment.slice() // kept past the call
+      this.#owed.push({ kind: 'segment', bytes, source, destination, ce: congestionExperienced })
+    }
+  }
+
+  /**
+   * An ICMP error quoted a segment that this host sent: `quote.source` is our address. It is believed only if it
+   * names a connection and a sequence number in flight (RFC 5927).
+   */
+  icmpError(kind: 'unreachable' | 'too-big', quote: QuotedSegment, now: Instant): void {
+    if (quote.segment.length < 8) {
+      this.#options.counters.add('tcp.icmp-short')
+      return
+    }
+    const localPort = readUint16(quote.segment, 0)
+    const remotePort = readUint16(quote.segment, 2)
+    const b = this.#table.find(quote.source, localPort, quote.destination, remotePort)
+    if (b === undefined) this.#options.counters.add('tcp.icmp-unknown')
+    else this.#enter(b, now, () => pathError(b, kind, quote, readUint32(quote.segment, 4), now))
+  }
+
+  /** Passive OPEN. Throws EADDRINUSE. */
+  listen(options: ListenOptions): { readonly port: number; close(now: Instant): void } {
+    const port =
+      options.port === 0 ? this.#freePort((p) => !this.#listensOn(options.address, p)) : options.port
+    if (port === undefined || this.#listensOn(options.address, port))
+      throw tcpError('EADDRINUSE', `${options.address ?? '*'}:${options.port}`)
+    const listener = new Listener(options, port, this.#limits.halfOpen)
+    this.#listeners.add(listener)
+    return {
+      port,
+      close: (now) => {
+        if (!this.#listeners.delete(listener)) return
+        this.#run(now, () => {
+          for (const b of [...listener.halfOpen]) {
+            sendReset(b, now)
+            b.close(undefined, now)
+          }
+        })
+      },
+    }
+  }
+
+  /**
+   * Active OPEN: sends a SYN and returns at once; `connected` or `error` follows. Throws EHOSTUNREACH (no route, no
+   * source address), EADDRINUSE (this source port to that destination is taken) and EADDRNOTAVAIL (no port is free).
+   */
+  connect(options: ConnectOptions, now: Instant): TcpConnection {
+    const { destination, port } = options
+    const where = destination.family === 4 ? `${destination}:${port}` : `[${destination}]:${port}`
+    const source = options.source ?? this.#options.sourceFor(destination)
+    if (source === undefined || source.family !== destination.family) throw tcpError('EHOSTUNREACH', where)
+    if (!isUnicast(destination)) throw tcpError('EADDRNOTAVAIL', where)
+    const free = (p: number): boolean => this.#table.find(source, p, destination, port) === undefined
+    const sourcePort = options.sourcePort ?? this.#freePort((p) => free(p) && !this.#listensOn(undefined, p))
+    if (sourcePort === undefined) throw tcpError('EADDRNOTAVAIL', where, 'close some connections to it')
+    if (!free(sourcePort)) throw tcpError('EADDRINUSE', `${source}:${sourcePort}`)
+    const b = this.#newBlock(source, sourcePort, destination, port, now)
+    b.active = true
+    const connection = this.#connections.get(b)!
+    this.#enter(b, now, () => {
+      b.become('SYN-SENT', now)
+      b.timers.set('connect', (now + this.#limits.connectTimeout) as Instant)
+      sendSyn(b, now)
+    })
+    return connection
+  }
+
+  /** Every connection, half-open ones and those in TIME-WAIT included. */
+  connections(): TcpConnection[] {
+    return [...this.#connections.values()]
+  }
+
+  /** What is listened on, for `netstat -a`. */
+  listeners(): { readonly address: IpAddress | undefined; readonly port: number }[] {
+    return [...this.#listeners].map(({ address, port }) => ({ address, port }))
+  }
+
+  /** Ends every connection in silence, as a host that is switched off does. */
+  destroy(now: Instant): void {
+    this.#listeners.clear()
+    this.#run(now, () => {
+      for (const b of [...this.#connections.keys()]) b.close('ECONNABORTED', now)
+    })
+  }
+
+  #arrives(bytes: Uint8Array, source: IpAddress, destination: IpAddress, ce: boolean, now: Instant): void {
+    const { counters } = this.#options
+    // RFC 9293 section 3.9.2.3: nothing from or to an address that is no single host's.
+    if (!isUnicast(source) || !isUnicast(destination)) {
+      counters.add('tcp.address')
+      return
+    }
+    const segment = parseSegment(bytes, source, destination)
+    if (typeof segment === 'string') {
+      counters.add(segment)
+      return
+    }
+    const { sourcePort, destinationPort } = segment
+    const b = this.#table.find(destination, destinationPort, source, sourcePort)
+    if (b === undefined) {
+      this.#arrivesUnknown(segment, source, destination, undefined, now)
+    } else if (segmentArrives(b, segment, ce, now)) {
+      this.#rearm(b)
+    } else {
+      b.close(undefined, now)
+      this.#rearm(b)
+      this.#arrivesUnknown(segment, source, destination, b.sndMax, now)
+    }
+  }
+
+  /** LISTEN and CLOSED: RFC 9293 sections 3.10.7.2 and 3.10.7.1. `above` is an old connection's last number. */
+  #arrivesUnknown(
+    segment: Segment,
+    source: IpAddress,
+    destination: IpAddress,
+    above: number | undefined,
+    now: Instant,
+  ): void {
+    const { flags, sourcePort, destinationPort } = segment
+    const listener = this.#listenerFor(destination, destinationPort)
+    if (flags & Flag.rst) return
+    if (listener === undefined || flags & Flag.ack) {
+      this.#options.counters.add(listener === undefined ? 'tcp.no-port' : 'tcp.no-connection')
+      this.#refuse(segment, destination, source, now)
+      return
+    }
+    if (!(flags & Flag.syn)) {
+      this.#options.counters.add('tcp.flags')
+      return
+    }
+    if (sourcePort === destinationPort && source.equals(destination)) {
+      this.#options.counters.add('tcp.self') // the "land" attack: we would talk to ourselves
+      return
+    }
+    if (this.#established >= this.#limits.connections) {
+      this.#options.counters.add('tcp.connection-limit')
+      return
+    }
+    const oldest = listener.overflow
+    if (oldest !== undefined) {
+      this.#options.counters.add('tcp.half-open-limit')
+      oldest.close(undefined, now)
+      this.#rearm(oldest)
+    }
+    const b = this.#newBlock(destination, destinationPort, source, sourcePort, now, above)
+    this.#passive.set(b, listener)
+    listener.add(b)
+    acceptSyn(b, segment, now)
+    this.#rearm(b)
+  }
+
+  #newBlock(
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    now: Instant,
+    above?: number,
+  ): ControlBlock {
+    let sequence = initialSequence(this.#sequenceHash.ofEnds(local, localPort, remote, remotePort), now)
+    // RFC 9293 section 3.6.1: beyond what the connection in TIME-WAIT used, whatever its speed was.
+    if (above !== undefined && !seqLess(above, sequence)) sequence = seqAdd(above, 0x20000)
+    const b = new ControlBlock({
+      services: this.#services,
+      local,
+      localPort,
+      remote,
+      remotePort,
+      initialSequence: sequence,
+      timestampOffset: this.#timestampHash.ofEnds(local, localPort, remote, remotePort),
+      mss: this.#options.mssFor(remote),
+    })
+    b.ecn = this.#options.ecn ?? false
+    this.#table.add(b)
+    this.#connections.set(b, new TcpConnection(b, this.#enter))
+    return b
+  }
+
+  get #established(): number {
+    return this.#connections.size - this.#timeWait.size - this.#halfOpen
+  }
+
+  get #halfOpen(): number {
+    let count = 0
+    for (const listener of this.#listeners) count += listener.halfOpen.size
+    return count
+  }
+
+  #changed(b: ControlBlock, before: TcpState, now: Instant): void {
+    const listener = before === 'SYN-RECEIVED' ? this.#passive.get(b) : undefined
+    if (listener !== undefined) {
+      this.#passive.delete(b)
+      listener.remove(b)
+      if (b.state === 'ESTABLISHED')
+        this.#owed.push({ kind: 'accept', connection: this.#connections.get(b)!, listener })
+    }
+    if (b.state === 'TIME-WAIT') {
+      const oldest =
+        this.#timeWait.size >= this.#limits.timeWait ? this.#timeWait.values().next().value : undefined
+      this.#timeWait.add(b)
+      if (oldest !== undefined) {
+        this.#options.counters.add('tcp.time-wait-limit')
+        oldest.close(undefined, now)
+        this.#rearm(oldest)
+      }
+    } else if (b.state === 'CLOSED') {
+      this.#timeWait.delete(b)
+      this.#table.remove(b)
+      this.#connections.delete(b)
+      this.#queued.get(b)?.cancel()
+      this.#queued.delete(b)
+    }
+  }
+
+  #raise(b: ControlBlock, event: TcpEvent): void {
+    const connection = this.#connections.get(b)
+    if (connection !== undefined) this.#owed.push({ kind: 'event', connection, event })
+  }
+
+  /** Runs `work`, then whatever it left to do, unless that is under way already. */
+  #run(now: Instant, work: () => void): void {
+    this.#depth++
+    try {
+      work()
+    } finally {
+      this.#depth--
+    }
+    if (this.#depth === 0 && !this.#draining) this.#drain(now)
+  }
+
+  #drain(now: Instant): void {
+    this.#draining = true
+    try {
+      // By index: what a handler throws leaves the rest for the next time.
+      while (this.#owedDone < this.#owed.length) this.#settle(this.#owed[this.#owedDone++]!, now)
+      this.#owed.length = 0
+      this.#owedDone = 0
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  #settle(owed: Owed, now: Instant): void {
+    switch (owed.kind) {
+      case 'segment':
+        this.#segmentsOwed--
+        this.#run(now, () => this.#arrives(owed.bytes, owed.source, owed.destination, owed.ce, now))
+        return
+      case 'event':
+        owed.connection.onEvent?.(owed.event, now)
+        return
+      case 'accept':
+        owed.listener.onConnection(owed.connection, now)
+    }
+  }
+
+  /** Keeps one entry in the host's queue for all timers of `b`; one that comes early looks again. */
+  #rearm(b: ControlBlock): void {
+    const next = b.timers.next()
+    const queued = this.#queued.get(b)
+    if (next === undefined) {
+      queued?.cancel()
+      this.#queued.delete(b)
+      return
+    }
+    if (queued !== undefined && queued.at <= next) return
+    queued?.cancel()
+    const earliest = this.#options.timers.next()
+    this.#queued.set(
+      b,
+      this.#options.timers.schedule(next, (now) => this.#timersDue(b, now)),
+    )
+    if (earliest === undefined || next < earliest) this.#options.onWake?.()
+  }
+
+  #timersDue(b: ControlBlock, now: Instant): void {
+    this.#queued.delete(b)
+    this.#enter(b, now, () => {
+      for (;;) {
+        const timer = b.timers.takeDue(now)
+        if (timer === undefined) return
+        timerFired(b, timer, now)
+      }
+    })
+  }
+
+  /** RFC 9293 section 3.10.7.1: `<SEQ=SEG.ACK><CTL=RST>`, or `<SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>`. */
+  #refuse(segment: Segment, local: IpAddress, remote: IpAddress, now: Instant): void {
+    if (segment.flags & Flag.rst) return
+    const second = Math.floor(now / 1_000_000)
+    if (second !== this.#resetSecond) {
+      this.#resetSecond = second
+      this.#resets = 0
+    }
+    if (this.#resets >= this.#limits.resetsPerSecond) {
+      this.#options.counters.add('tcp.reset-limit')
+      return
+    }
+    this.#resets++
+    const hasAck = (segment.flags & Flag.ack) !== 0
+    const bytes = startSegment(
+      {
+        sourcePort: segment.destinationPort,
+        destinationPort: segment.sourcePort,
+        sequence: hasAck ? segment.acknowledgment : 0,
+        acknowledgment: seqAdd(segment.sequence, segmentLength(segment)),
+        flags: hasAck ? Flag.rst : Flag.rst | Flag.ack,
+        window: 0,
+      },
+      0,
+    )
+    this.#options.transmit(seal(bytes, local, remote), local, remote, now, false)
+  }
+
+  #listenerFor(address: IpAddress, port: number): Listener | undefined {
+    let best: Listener | undefined
+    let fit = 0
+    for (const listener of this.#listeners) {
+      const fits = listener.fits(address, port)
+      if (fits > fit) {
+        best = listener
+        fit = fits
+      }
+    }
+    return best
+  }
+
+  #listensOn(address: IpAddress | undefined, port: number): boolean {
+    for (const listener of this.#listeners) {
+      if (listener.port !== port) continue
+      if (address === undefined ? listener.address === undefined : listener.address?.equals(address))
+        return true
+    }
+    return false
+  }
+
+  /** RFC 6056 section 3.3.1: a random start, then the next that is free. */
+  #freePort(isFree: (port: number) => boolean): number | undefined {
+    const start = this.#options.random.below(EPHEMERAL_PORTS)
+    for (let i = 0; i < EPHEMERAL_PORTS; i++) {
+      const port = FIRST_EPHEMERAL_PORT + ((start + i) % EPHEMERAL_PORTS)
+      if (isFree(port)) return port
+    }
+    return undefined
+  }
+}
+
+/** Not unspecified, not multicast, not the limited broadcast; a subnet's broadcast only the stack knows. */
+function isUnicast(address: IpAddress): boolean {
+  if (address.isUnspecified || address.isMulticast) return false
+  return address.family === 6 || !address.isBroadcast
+}
