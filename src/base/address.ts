@@ -130,7 +130,7 @@ export class Ipv6Address {
   static parse(text: string): Ipv6Address | undefined {
     const halves = text.split('::')
     if (halves.length > 2) return undefined
-    const groups = halves.map(parseGroups)
+    const groups = halves.map((half, i) => parseGroups(half, i === halves.length - 1))
     const [head, tail] = groups
     if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined
     const missing = 8 - head.length - (tail?.length ?? 0)
@@ -195,8 +195,8 @@ export class Ipv6Address {
   }
 }
 
-/** The 16-bit groups of one side of `::`; a dotted quad counts as two. */
-function parseGroups(text: string): number[] | undefined {
+/** The 16-bit groups of one side of `::`; a dotted quad at the address's very end counts as two. */
+function parseGroups(text: string, isLastSide: boolean): number[] | undefined {
   if (text === '') return []
   const words: number[] = []
   const parts = text.split(':')
@@ -204,7 +204,7 @@ function parseGroups(text: string): number[] | undefined {
     if (/^[0-9a-fA-F]{1,4}$/.test(part)) {
       words.push(Number.parseInt(part, 16))
     } else {
-      const quad = i === parts.length - 1 ? Ipv4Address.parse(part) : undefined
+      const quad = isLastSide && i === parts.length - 1 ? Ipv4Address.parse(part) : undefined
       if (quad === undefined) return undefined
       words.push(readUint16(quad.bytes, 0), readUint16(quad.bytes, 2))
     }

@@ -88,7 +88,7 @@ export function defineHeader<T extends object>(declaration: HeaderDeclaration<T>
     constructor(bytes: Uint8Array, start: number, end: number) {
       this.bytes = bytes
       this.start = start
-      this.end = Math.min(end, bytes.length)
+      this.end = Math.max(start, Math.min(end, bytes.length))
       this.payloadStart = start
     }
   }
