@@ -24,7 +24,7 @@ const PcapngBlock = {
 
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d
 /** The longest block that is read: packets are far shorter; a longer one is damage, not data. */
-export const MAXIMUM_BLOCK_LENGTH = 16 * 1024 * 1024
+export const MAXIMUM_BLOCK_LENGTH: number = 16 * 1024 * 1024
 /** Interfaces that one section may describe: a bound on memory, far above any real capture. */
 export const MAXIMUM_INTERFACES = 65_536
 

@@ -4,6 +4,8 @@ export interface ArticlePacket {
   readonly name: string
   /** Microseconds after midnight. */
   readonly time: number
+  /** On the wire; the dump has the first 102 bytes. */
+  readonly originalLength: number
   /** What the article prints above the dump, its line breaks taken out. */
   readonly verbose: string
   readonly short: string
@@ -17,6 +19,7 @@ export const articlePackets: readonly ArticlePacket[] = [
   {
     name: 'IPv4 in IPv4, echo request',
     time: at(17, 35, 1) + 121_296,
+    originalLength: 104,
     verbose:
       '17:35:01.121296 192.168.1.1 > 192.168.1.2: 172.16.0.1 > 172.16.0.2: icmp: echo request (id:aa08 seq:1) (ttl 255, id 45558, len 84) (ttl 64, id 15809, len 104)',
     short: '172.16.0.1 > 172.16.0.2: icmp: echo request (encap)',
@@ -31,6 +34,7 @@ export const articlePackets: readonly ArticlePacket[] = [
   {
     name: 'IPv4 in IPv4, echo reply',
     time: at(17, 35, 1) + 122_106,
+    originalLength: 104,
     verbose:
       '17:35:01.122106 192.168.1.2 > 192.168.1.1: 172.16.0.2 > 172.16.0.1: icmp: echo reply (id:aa08 seq:1) (ttl 255, id 1121, len 84) (ttl 64, id 35595, len 104)',
     short: '172.16.0.2 > 172.16.0.1: icmp: echo reply (encap)',
@@ -45,6 +49,7 @@ export const articlePackets: readonly ArticlePacket[] = [
   {
     name: 'IPv4 in IPv6, echo request',
     time: at(18, 0, 17) + 797_228,
+    originalLength: 124,
     verbose:
       '18:00:17.797228 fd3e:62ee:99db:bb1a::1 > fd3e:62ee:99db:bb1a::2: 172.16.0.1 > 172.16.0.2: icmp: echo request (id:a894 seq:2) (ttl 255, id 59928, len 84) [flowlabel 0xe] (len 84, hlim 64)',
     short:
@@ -60,6 +65,7 @@ export const articlePackets: readonly ArticlePacket[] = [
   {
     name: 'IPv4 in IPv6, echo reply',
     time: at(18, 0, 17) + 798_045,
+    originalLength: 124,
     verbose:
       '18:00:17.798045 fd3e:62ee:99db:bb1a::2 > fd3e:62ee:99db:bb1a::1: 172.16.0.2 > 172.16.0.1: icmp: echo reply (id:a894 seq:2) (ttl 255, id 50294, len 84) [flowlabel 0xc] (len 84, hlim 64)',
     short:
