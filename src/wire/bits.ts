@@ -9,6 +9,8 @@ export function readBits(bytes: Uint8Array, bitStart: number, count: number): nu
     if (count === 16) return readUint16(bytes, at)
     if (count === 32) return readUint32(bytes, at)
   }
+  const after = 8 - (bitStart & 7) - count
+  if (after >= 0) return (bytes[at]! >>> after) & ((1 << count) - 1) // within one byte
   let value = 0
   for (let bit = bitStart; bit < bitStart + count; ) {
     const left = 8 - (bit & 7)
@@ -26,7 +28,11 @@ export function writeBits(bytes: Uint8Array, bitStart: number, count: number, va
   if (aligned && count === 8) bytes[at] = value
   else if (aligned && count === 16) writeUint16(bytes, at, value)
   else if (aligned && count === 32) writeUint32(bytes, at, value)
-  else writeLooseBits(bytes, bitStart, count, value)
+  else if ((bitStart & 7) + count <= 8) {
+    const after = 8 - (bitStart & 7) - count
+    const mask = ((1 << count) - 1) << after
+    bytes[at] = (bytes[at]! & ~mask) | ((value << after) & mask)
+  } else writeLooseBits(bytes, bitStart, count, value)
 }
 
 function writeLooseBits(bytes: Uint8Array, bitStart: number, count: number, value: number): void {

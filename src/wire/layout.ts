@@ -51,6 +51,10 @@ export function defineHeader<T extends object>(declaration: HeaderDeclaration<T>
   const byName = new Map(laid.map((entry) => [entry.name, entry]))
   const optional = laid.length > fixed.length
   const optionLayout = declaration.options
+  /** Fields that a flag announces, with that flag: one that is there raises it when written. */
+  const announced = laid.flatMap(({ name, field: { options } }) =>
+    typeof options.when === 'string' ? [{ name, announcer: options.when }] : [],
+  )
 
   /** `header` is what rules look at: a view, checked or not. Fields of minimumLength must be there. */
   const isPresent = (header: HeaderView, { field: { options } }: LaidField): boolean => {
@@ -224,16 +228,18 @@ export function defineHeader<T extends object>(declaration: HeaderDeclaration<T>
   const emit = (value: T, bytes: Uint8Array, at = 0): number => {
     const optionBytes =
       optionLayout === undefined ? 0 : optionsLength(optionLayout, optionsOf(value), fieldBytes(value))
-    const whole = { ...value, ...declaration.derive?.(value, optionBytes) } as Record<string, unknown>
-    // A field that is there raises the flag that announces it.
-    for (const { name, field } of laid)
-      if (typeof field.options.when === 'string') whole[field.options.when] = whole[name] !== undefined
+    const given = value as Record<string, unknown>
+    const derived = declaration.derive?.(value, optionBytes) as Record<string, unknown> | undefined
+    // Rules and flags look at the value as it will be written; a header without either needs no copy of it.
+    const whole = optional ? { ...given, ...derived } : given
+    for (const { name, announcer } of announced) whole[announcer] = whole[name] !== undefined
     let bit = at * 8
     for (const entry of laid) {
       const { name, field } = entry
       if (!isMeant(whole, entry)) continue
       if (field.options.at !== undefined) bit = (at + field.options.at) * 8
-      writeField(bytes, bit, field, whole[name] ?? field.options.must ?? field.options.default ?? 0)
+      const meant = derived?.[name] ?? whole[name]
+      writeField(bytes, bit, field, meant ?? field.options.must ?? field.options.default ?? 0)
       bit += field.bits
     }
     if (optionLayout === undefined) return bit / 8
