@@ -3,12 +3,13 @@
  * the tunnel id where PPTP has its key. No RFC; the protocol as OpenBSD's eoip(4) and RouterOS speak it.
  */
 import { ETHERNET, type Instant, WarrenError } from '../../base/index.js'
+import { EOIP_HEADER_LENGTH } from '../../wire/eoip.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { Keepalive, type KeepaliveConfig } from '../keepalive.js'
 import type { Datagram } from '../machine.js'
 import { TunnelMachine } from '../tunnel-machine.js'
 import { ipCarrier, isWithin, type OuterConfig, type OuterSpec, outerSpec } from '../tunnel-metadata.js'
-import { EOIP_HEADER_LENGTH, type EoipSpec, writeEoipHeader } from './transforms.js'
+import { type EoipSpec, writeEoipHeader } from './transforms.js'
 
 export interface EoipConfig {
   readonly outer: OuterConfig

@@ -7,6 +7,7 @@ import {
   writeUint16,
   writeUint32,
 } from '../../base/index.js'
+import { EOIP_HEADER_LENGTH } from '../../wire/eoip.js'
 import { admitFrame } from '../inner.js'
 import { CONTROL, DROP, FOREIGN, PASS, type Transform, type TransformSpec, type Verdict } from '../machine.js'
 import { OuterHeader, type OuterSpec } from '../tunnel-metadata.js'
@@ -17,7 +18,6 @@ export interface EoipSpec extends TransformSpec {
   readonly outer: OuterSpec
 }
 
-export const EOIP_HEADER_LENGTH = 8
 /** GRE's flags with the key bit and version 1, then protocol 0x6400. */
 const MAGIC = 0x20016400
 

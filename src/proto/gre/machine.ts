@@ -35,7 +35,9 @@ export class GreMachine extends TunnelMachine {
   readonly #outer: OuterSpec
   readonly #key: number | undefined
   readonly #nonce: number
+  /** Number of the last keepalive sent, and of the last that came back; 2^32 of them are 136 years of seconds. */
   #sequence = 0
+  #heard = 0
 
   /** Throws `WarrenError` TUNNEL_OUTER, TUNNEL_KEY, TUNNEL_KEEPALIVE. */
   constructor(config: GreConfig) {
@@ -86,9 +88,11 @@ export class GreMachine extends TunnelMachine {
     const at = greHeaderLength(payload, 0)
     if (this.keepalive === undefined) return 'keepalive.ignored'
     if (payload.length < at + 8 || readUint32(payload, at) !== this.#nonce) return 'keepalive.notOurs'
-    // One answer for each that was sent, and none older than what the peer may take: a recorded one proves nothing.
-    const age = (this.#sequence - readUint32(payload, at + 4)) >>> 0
-    if (age >= this.keepalive.config.count || this.#sequence === 0) return 'keepalive.stale'
+    // Each of our keepalives proves once that the peer is there, and only while its answer can still be under way.
+    const sequence = readUint32(payload, at + 4)
+    const isFresh = sequence > this.#heard && sequence <= this.#sequence
+    if (!isFresh || sequence + this.keepalive.config.count <= this.#sequence) return 'keepalive.stale'
+    this.#heard = sequence
     this.heardKeepalive(now)
     return undefined
   }
@@ -114,7 +118,7 @@ export class GreMachine extends TunnelMachine {
   }
 
   protected override sendKeepalive(): void {
-    this.#sequence = (this.#sequence + 1) >>> 0
+    this.#sequence++
     const data = new Uint8Array(8)
     writeUint32(data, 0, this.#nonce)
     writeUint32(data, 4, this.#sequence)
