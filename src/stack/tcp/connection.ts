@@ -9,9 +9,9 @@ export type Enter = (b: ControlBlock, now: Instant, work: () => void) => void
 /**
  * One connection, as its user sees it. No I/O, no clock: `now` is an argument of whatever may emit.
  *
- * Events come after the call that caused them has done its work (perhaps before it returns); a handler may call
- * anything here. `connected` comes once, for a connection that `connect` made; `readable` whenever in-order data
- * arrived; `writable` after a `write` that was cut short; `end` when the peer's FIN is in order; `error`, once, is
+ * Events come after the call that caused them has done its work, perhaps before it returns (over a loopback,
+ * `connect` may return a connection that is established: look at `state`); a handler may call anything here.
+ * `connected` comes once, for a connection that `connect` made; `readable` whenever in-order data arrived; `writable` after a `write` that was cut short; `end` when the peer's FIN is in order; `error`, once, is
  * followed by `closed`; `closed` comes once, when both directions are done (TIME-WAIT included) or it was cut off.
  */
 export class TcpConnection {
@@ -42,6 +42,11 @@ export class TcpConnection {
 
   get state(): TcpState {
     return this.#block.state
+  }
+
+  /** `connect` made it; false: a listener did. */
+  get active(): boolean {
+    return this.#block.active
   }
 
   /**
