@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../../base/index.js'
 import type { NetworkInterface } from '../../../stack/index.js'
-import { prefixOf } from '../../../stack/index.js'
+import { prefixOf } from '../../../stack/interface.js'
 import { zoned } from './ifconfig-show.js'
 import { showDestination } from './routes-show.js'
 import { column } from './words.js'

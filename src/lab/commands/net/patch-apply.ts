@@ -135,7 +135,7 @@ export function applyHunks(
       continue
     }
     const { at, head, tail } = place
-    const kept = after.slice(head, after.length - tail)
+    const kept = replacement(hunk, lines, at).slice(head, after.length - tail)
     lines.splice(at + head, before.length - head - tail, ...kept)
     results.push({
       line: at + 1,
@@ -150,6 +150,20 @@ export function applyHunks(
   }
   const text = lines.length === 0 ? '' : lines.join('\n') + (hadNewline ? '\n' : '')
   return { text, results }
+}
+
+/** The new lines; context as the file has it, whose blanks may differ. */
+function replacement(hunk: Hunk, lines: readonly string[], at: number): string[] {
+  const made: string[] = []
+  let old = at
+  for (const line of hunk.lines) {
+    if (line[0] === '+') made.push(line.slice(1))
+    else {
+      if (line[0] === ' ') made.push(lines[old] ?? line.slice(1))
+      old++
+    }
+  }
+  return made
 }
 
 function reversed(hunk: Hunk): Hunk {
