@@ -96,6 +96,18 @@ export class LabClock {
     })
   }
 
+  /** For the holder of one token: gives it back while `promise` is pending, whose work holds tokens of its own. */
+  async lend<T>(promise: Promise<T>): Promise<T> {
+    const outcome = await this.wait<{ value: T } | { error: unknown }>((resolve) => {
+      promise.then(
+        (value) => resolve({ value }),
+        (error: unknown) => resolve({ error }),
+      )
+    })
+    if ('error' in outcome) throw outcome.error
+    return outcome.value
+  }
+
   /**
    * Drives the clock until `promise` settles, and settles like it. Rejects with `LAB_STALLED` if nothing is left
    * that could ever settle it.

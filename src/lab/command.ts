@@ -45,6 +45,12 @@ export interface CommandContext {
     subscribe: (resolve: (value: T) => void) => (() => void) | void,
     limit?: Duration,
   ): Promise<T | undefined>
+  /** Says that the command has no end of its own, as a `wait` without a limit does. */
+  endless(): void
+  /** ^C for whatever this terminal waits for now. */
+  interrupt(): void
+  /** The shell's own command that this one stands before. */
+  original(args: string[]): Promise<CommandResult>
   /** Runs a shell command line, as `xargs` and `sh -c` do; same machine, same terminal. */
   exec(
     commandLine: string,

@@ -11,12 +11,14 @@ import {
   type IpAddress,
   type MacAddress,
   PacketBuffer,
+  readUint16,
   WarrenError,
 } from '../base/index.js'
 import { type Host, Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
 import { defaultMtu, layerOf, type TunnelKind } from '../proto/index.js'
 import { Bridge, type BridgePort } from '../stack/bridge.js'
 import type { Driver, InterfaceKind, NetworkInterface } from '../stack/index.js'
+import { EtherType } from '../wire/numbers.js'
 import { randomMac, TunnelPort } from './host.js'
 import type { LinkEnd } from './link.js'
 import type { LabMachine } from './machine.js'
@@ -174,11 +176,22 @@ export class BridgeDevice extends Device {
   constructor(machine: LabMachine, kind: 'bridge' | 'switch', name: string) {
     super(machine, { kind, name, interfaceKind: 'ethernet', mtu: 1500 })
     const { interface: ifc } = this
+    this.table.filter = (direction, port, frame, now) => this.#filter(direction, port, frame, now)
     this.table.taps.add((frame, now) => {
       ifc.counters.packetsIn++
       ifc.counters.bytesIn += frame.length
       for (const tap of ifc.taps) tap(frame, 'in', now)
     })
+  }
+
+  /** pf(4) sees the IP packets that pass a member's wire; what is for a member's own stack, the stack filters. */
+  #filter(direction: 'in' | 'out', port: BridgePort, frame: PacketBuffer, now: Instant): boolean {
+    const ifc = this.machine.stack.interfaces.get(port.name)
+    if (ifc === undefined) return true
+    const { bytes, start, end } = frame
+    const etherType = readUint16(bytes, start + 12)
+    if (etherType !== EtherType.ipv4 && etherType !== EtherType.ipv6) return true
+    return this.machine.pf.passesBytes(direction, ifc, bytes, start + 14, end, now)
   }
 
   /** bridge(4) has no address and no IP: there is nothing to send. */

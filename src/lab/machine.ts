@@ -3,7 +3,7 @@
  * of this kind; what differs is where their cables lead and which services they know.
  */
 import { InMemoryFs } from 'just-bash'
-import { MacAddress, type Random, WarrenError } from '../base/index.js'
+import { Ipv4Address, Ipv6Address, MacAddress, type Random, WarrenError } from '../base/index.js'
 import type { LabClock } from './clock.js'
 import {
   BridgeDevice,
@@ -17,6 +17,7 @@ import { baseFiles } from './files.js'
 import { VirtualHost } from './host.js'
 import type { Lab } from './lab.js'
 import type { LinkEnd } from './link.js'
+import { PacketFilter, parsePfConf } from './pf/index.js'
 import { SysctlTable } from './sysctls.js'
 import { Terminal } from './terminal.js'
 
@@ -38,6 +39,7 @@ export class LabMachine extends VirtualHost {
   /** Fully qualified, as /etc/myname has it. */
   hostname: string
   readonly sysctls: SysctlTable
+  readonly pf: PacketFilter
   readonly devices: Map<string, Device> = new Map()
   /** The first one is where a script's lines run. */
   readonly terminals: Terminal[] = []
@@ -54,7 +56,46 @@ export class LabMachine extends VirtualHost {
     this.allow.etherip = false
     this.fs = fs ?? new InMemoryFs(baseFiles(this.hostname))
     this.sysctls = new SysctlTable(this)
+    const { stack } = this
+    this.pf = new PacketFilter(
+      { interfaces: stack.interfaces, hasRoute: (address) => stack.routes.lookup(address) !== undefined },
+      this.now(),
+    )
+    stack.filter = (direction, ifc, packet, now) => this.pf.passes(direction, ifc, packet, now)
     this.createDevice('lo0')
+  }
+
+  /** What rc(8) does on the way to multi-user: pf's rules, sysctl.conf, the interfaces. Returns what went wrong. */
+  async boot(): Promise<string> {
+    const { fs, stack } = this
+    const loopback = this.device('lo0')?.interface
+    if (loopback !== undefined) {
+      stack.addAddress(loopback, { address: Ipv4Address.loopback, prefixLength: 8 }, this.now())
+      stack.addAddress(loopback, { address: Ipv6Address.loopback, prefixLength: 128 }, this.now())
+      stack.setUp(loopback, true, this.now())
+    }
+    const problems: string[] = []
+    try {
+      if (await fs.exists('/etc/pf.conf'))
+        this.pf.load(parsePfConf(await fs.readFile('/etc/pf.conf'), '/etc/pf.conf'))
+    } catch (error) {
+      problems.push(String(error instanceof Error ? error.message : error))
+    }
+    const terminal = this.newTerminal()
+    const settings = (await fs.exists('/etc/sysctl.conf')) ? await fs.readFile('/etc/sysctl.conf') : ''
+    for (const line of settings.split('\n')) {
+      const [setting = ''] = line.split('#')
+      if (setting.trim() !== '') problems.push((await terminal.exec(`sysctl ${setting.trim()}`)).stderr)
+    }
+    const configured = (await fs.readdir('/etc')).filter((name) => /^hostname\.[a-z]+\d+$/.test(name))
+    if (configured.length > 0) problems.push((await terminal.exec('sh /etc/netstart')).stderr)
+    return problems.filter((problem) => problem !== '').join('')
+  }
+
+  /** The machine is switched off: what waits on its terminals ends, its interfaces are gone. */
+  shutdown(): void {
+    for (const terminal of this.terminals) terminal.interrupt()
+    for (const name of [...this.devices.keys()].reverse()) this.removeDevice(name)
   }
 
   /** The device of that interface name. */
@@ -87,6 +128,7 @@ export class LabMachine extends VirtualHost {
       case 'bridge':
       case 'switch':
         device = new BridgeDevice(this, kind, name)
+        this.lab.watch(device as BridgeDevice)
         break
       case 'gif':
       case 'gre':
@@ -121,9 +163,9 @@ export class LabMachine extends VirtualHost {
   }
 
   /** Plugs a cable's end in as vio(4) or tap(4). */
-  plugIn(kind: 'vio' | 'tap', name: string, end: LinkEnd, mac: Uint8Array): CableDevice {
+  plugIn(kind: 'vio' | 'tap', name: string, end: LinkEnd, mac: Iterable<number>): CableDevice {
     if (this.devices.has(name)) throw new WarrenError('LAB_DEVICE_EXISTS', 'File exists', { found: name })
-    const device = new CableDevice(this, kind, name, new MacAddress(mac), end)
+    const device = new CableDevice(this, kind, name, new MacAddress(Uint8Array.from(mac)), end)
     this.devices.set(name, device)
     return device
   }
@@ -137,7 +179,12 @@ export class LabMachine extends VirtualHost {
 
   /** The first terminal that nothing runs on. */
   freeTerminal(): Terminal {
-    return this.terminals.find((terminal) => !terminal.busy) ?? this.newTerminal()
+    const free = this.terminals.find((terminal) => !terminal.busy)
+    if (free !== undefined) return free
+    const [first] = this.terminals
+    const terminal = this.newTerminal()
+    if (first !== undefined) terminal.inherit(first)
+    return terminal
   }
 
   /** A line of a log file, as syslogd(8) writes it. */

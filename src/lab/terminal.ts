@@ -60,6 +60,11 @@ export class Terminal {
     return this.#running > 0
   }
 
+  /** True while what runs waits for something that may never come, or for a long time. */
+  get waiting(): boolean {
+    return this.#waits.size > 0
+  }
+
   /** The command line that runs, as it was typed. */
   get command(): string {
     return this.#command
@@ -86,6 +91,13 @@ export class Terminal {
       this.#running--
       release()
     }
+  }
+
+  /** Begins where another terminal stands: its directory, variables and functions. */
+  inherit(other: Terminal): void {
+    this.cwd = other.cwd
+    this.#env = { ...other.#env }
+    this.#functions = other.#functions
   }
 
   /** ^C: ends what waits now. */
@@ -127,6 +139,14 @@ export class Terminal {
           },
           sleep: (span) => this.#sleep(span),
           wait: (subscribe, limit) => this.#wait(subscribe, limit),
+          endless: () => this.onEndlessWait?.(),
+          interrupt: () => this.interrupt(),
+          original: async (words) =>
+            (await shell.origCommand?.(words)) ?? {
+              stdout: '',
+              stderr: `${name}: no such command\n`,
+              exitCode: 127,
+            },
           exec: async (line, options) => {
             const exec = shell.exec
             if (exec === undefined) return { stdout: '', stderr: `${name}: no shell\n`, exitCode: 126 }

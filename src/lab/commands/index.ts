@@ -1,7 +1,32 @@
 /** Every command that the lab adds to the shell, by the name it is called by. */
 import type { LabCommand } from '../command.js'
+import { ftp } from './ftp.js'
 import { guestCommands } from './guest.js'
+import { jot } from './jot.js'
+import { makedev } from './makedev.js'
+import { pfctl } from './pfctl.js'
+import { rcctl } from './rcctl.js'
+import { date, dmesg, id, notPlayed, pkill, reboot, tail, timeout, whoami } from './system.js'
+import { vmctl } from './vmctl.js'
+import { xargs } from './xargs.js'
 
 export const commands: ReadonlyMap<string, LabCommand> = new Map<string, LabCommand>([
+  ['date', date],
+  ['dmesg', dmesg],
+  ['ftp', ftp],
+  ['id', id],
+  ['jot', jot],
+  ['MAKEDEV', makedev],
+  ['pfctl', pfctl],
+  ['pkill', pkill],
+  ['rcctl', rcctl],
+  ['reboot', reboot],
+  ['tail', tail],
+  ['timeout', timeout],
+  ['vmctl', vmctl],
+  ['whoami', whoami],
+  ['xargs', xargs],
+  ['pkg_add', notPlayed('pkg_add', 'the lab has no network; its tunnels need no package')],
+  ['brconfig', notPlayed('brconfig', 'OpenBSD has no such command any more: ifconfig bridge0 add vether0')],
   ...Object.entries(guestCommands),
 ])

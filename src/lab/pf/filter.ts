@@ -1,0 +1,414 @@
+/**
+ * The packet filter of one machine, as pf(4): a state first, then the rules, of which the last that matches decides
+ * unless one says `quick`. What no rule matches passes.
+ */
+import {
+  after,
+  Counters,
+  type Duration,
+  type Instant,
+  type IpAddress,
+  IpPrefix,
+  type PacketBuffer,
+  seconds,
+} from '../../base/index.js'
+import type { NetworkInterface } from '../../stack/index.js'
+import { type PfPacket, readPacket } from './packet.js'
+import {
+  emptyRuleset,
+  type PfAddress,
+  type PfHost,
+  type PfPorts,
+  type PfRule,
+  type PfRuleset,
+  type PfStatement,
+  protocolName,
+} from './rules.js'
+
+/** pf.conf's `set limit states`. A packet that would need one more is dropped, as in pf. */
+export const PF_STATE_LIMIT = 100_000
+const FRAGMENT_LIMIT = 2_000
+const ANCHOR_LIMIT = 64
+const ANCHOR_DEPTH = 8
+
+/** pf.conf's default timeouts. */
+const TIMEOUTS = {
+  tcpOpening: seconds(30),
+  tcpEstablished: seconds(86_400),
+  tcpClosing: seconds(90),
+  udp: seconds(60),
+  icmp: seconds(20),
+  other: seconds(60),
+  fragment: seconds(60),
+} as const
+
+export interface PfState {
+  readonly protocol: number
+  readonly source: IpAddress
+  readonly sourcePort: number
+  readonly destination: IpAddress
+  readonly destinationPort: number
+  readonly direction: 'in' | 'out'
+  readonly rule: PfRule
+  packets: number
+  bytes: number
+  /** True once the other side has answered. */
+  answered: boolean
+  closing: boolean
+  expires: Instant
+}
+
+/** What a filter must know of its machine. */
+export interface PfSurroundings {
+  readonly interfaces: ReadonlyMap<string, NetworkInterface>
+  hasRoute(address: IpAddress): boolean
+}
+
+export class PacketFilter {
+  enabled = true
+  enabledSince: Instant
+  readonly counters: Counters = new Counters()
+  readonly #around: PfSurroundings
+  #main: PfRuleset = emptyRuleset
+  readonly #anchors = new Map<string, PfRuleset>()
+  /** Both directions of a connection lead to its state. */
+  readonly #states = new Map<string, PfState>()
+  #stateCount = 0
+  /** Verdicts on first fragments, for those that follow. */
+  readonly #fragments = new Map<string, { pass: boolean; expires: Instant }>()
+
+  constructor(around: PfSurroundings, now: Instant) {
+    this.#around = around
+    this.enabledSince = now
+  }
+
+  get main(): PfRuleset {
+    return this.#main
+  }
+
+  /** Names of the anchors that have rules loaded or are named by the main rules. */
+  get anchors(): string[] {
+    const named = this.#main.statements.flatMap((one) =>
+      one.action === 'anchor' && one.name !== '' && !one.name.includes('*') ? [one.name] : [],
+    )
+    return [...new Set([...named, ...this.#anchors.keys()])].sort()
+  }
+
+  anchor(name: string): PfRuleset | undefined {
+    return this.#anchors.get(name)
+  }
+
+  /** Replaces the main rules, or an anchor's; states stay. False: too many anchors. */
+  load(ruleset: PfRuleset, anchor?: string): boolean {
+    if (anchor === undefined) this.#main = ruleset
+    else {
+      if (!this.#anchors.has(anchor) && this.#anchors.size >= ANCHOR_LIMIT) return false
+      this.#anchors.set(anchor, ruleset)
+    }
+    return true
+  }
+
+  /** Takes the rules away; an anchor without rules is gone. */
+  flushRules(anchor?: string): void {
+    if (anchor === undefined) this.#main = { ...emptyRuleset, skip: this.#main.skip }
+    else this.#anchors.delete(anchor)
+  }
+
+  flushStates(): number {
+    const count = this.#stateCount
+    this.#states.clear()
+    this.#stateCount = 0
+    return count
+  }
+
+  states(now: Instant): PfState[] {
+    this.#sweep(now)
+    return [...new Set(this.#states.values())]
+  }
+
+  /** False: drop it. `start` and `end` of `packet` span the IP packet. */
+  passes(direction: 'in' | 'out', ifc: NetworkInterface, packet: PacketBuffer, now: Instant): boolean {
+    return this.passesBytes(direction, ifc, packet.bytes, packet.start, packet.end, now)
+  }
+
+  passesBytes(
+    direction: 'in' | 'out',
+    ifc: NetworkInterface,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    now: Instant,
+  ): boolean {
+    if (!this.enabled || this.#main.skip.some((name) => isNamed(ifc, name))) return true
+    const read = readPacket(bytes, start, end)
+    if (read === undefined) {
+      this.counters.add('short')
+      return false
+    }
+    const verdict = this.#decide(direction, ifc, read, now)
+    this.counters.add(verdict ? 'pass' : 'block')
+    return verdict
+  }
+
+  #decide(direction: 'in' | 'out', ifc: NetworkInterface, packet: PfPacket, now: Instant): boolean {
+    const { fragmentId } = packet
+    if (fragmentId !== undefined && packet.laterFragment) {
+      const first = this.#fragments.get(fragmentId)
+      if (first !== undefined && first.expires > now) return first.pass
+    }
+    const verdict = this.#hasState(packet, now) || this.#askRules(direction, ifc, packet, now)
+    if (fragmentId !== undefined && !packet.laterFragment) {
+      if (this.#fragments.size >= FRAGMENT_LIMIT) this.#fragments.clear()
+      this.#fragments.set(fragmentId, { pass: verdict, expires: after(now, TIMEOUTS.fragment) })
+    }
+    return verdict
+  }
+
+  #hasState(packet: PfPacket, now: Instant): boolean {
+    if (packet.laterFragment) return false
+    // An error belongs to the connection that it quotes, whichever side of it is the error's sender.
+    const about = packet.quoted ?? packet
+    const key = keyOf(about)
+    const state = this.#states.get(key)
+    if (state === undefined) return false
+    if (state.expires <= now) {
+      this.#forget(state)
+      return false
+    }
+    state.packets++
+    state.bytes += packet.length
+    state.rule.hits.packets++
+    state.rule.hits.bytes += packet.length
+    if (packet.quoted !== undefined) return true
+    if (!packet.source.equals(state.source) || packet.sourcePort !== state.sourcePort) state.answered = true
+    if ((packet.tcpFlags & 0x05) !== 0) state.closing = true
+    state.expires = after(now, lifetime(state))
+    return true
+  }
+
+  #askRules(direction: 'in' | 'out', ifc: NetworkInterface, packet: PfPacket, now: Instant): boolean {
+    const decision: { rule?: PfRule } = {}
+    this.#walk(this.#main.statements, '', direction, ifc, packet, decision, 0)
+    const { rule } = decision
+    if (rule === undefined) return true
+    rule.hits.packets++
+    rule.hits.bytes += packet.length
+    if (rule.action === 'block') return false
+    if (
+      !rule.keepState ||
+      packet.laterFragment ||
+      (packet.icmpType >= 0 && packet.sourcePort === 0 && packet.protocol === 58)
+    )
+      return true
+    return this.#remember(direction, packet, rule, now)
+  }
+
+  /** True: a quick rule has decided. */
+  #walk(
+    statements: readonly PfStatement[],
+    path: string,
+    direction: 'in' | 'out',
+    ifc: NetworkInterface,
+    packet: PfPacket,
+    decision: { rule?: PfRule },
+    depth: number,
+  ): boolean {
+    for (const statement of statements) {
+      if (statement.action !== 'anchor') statement.hits.evaluations++
+      if (!this.#matches(statement, direction, ifc, packet)) continue
+      if (statement.action !== 'anchor') {
+        if (statement.action === 'match') continue
+        decision.rule = statement
+        if (statement.quick) return true
+        continue
+      }
+      if (depth >= ANCHOR_DEPTH) continue
+      const before = decision.rule
+      for (const [name, inner] of this.#rulesetsOf(statement, path))
+        if (this.#walk(inner, name, direction, ifc, packet, decision, depth + 1)) return true
+      // pf.conf(5): an anchor marked quick ends the evaluation if a rule in it has matched.
+      if (statement.quick && decision.rule !== before) return true
+    }
+    return false
+  }
+
+  #rulesetsOf(
+    { name, inline }: { name: string; inline?: readonly PfStatement[] },
+    path: string,
+  ): [string, readonly PfStatement[]][] {
+    const full = name.startsWith('/') ? name.slice(1) : path === '' ? name : `${path}/${name}`
+    const found: [string, readonly PfStatement[]][] = inline === undefined ? [] : [[full, inline]]
+    if (name === '') return found
+    if (!full.endsWith('*')) {
+      const loaded = this.#anchors.get(full)
+      if (loaded !== undefined) found.push([full, loaded.statements])
+      return found
+    }
+    const stem = full.slice(0, -1)
+    const names = [...this.#anchors.keys()].filter(
+      (one) => one.startsWith(stem) && !one.slice(stem.length).includes('/'),
+    )
+    for (const one of names.sort()) found.push([one, this.#anchors.get(one)?.statements ?? []])
+    return found
+  }
+
+  #matches(rule: PfStatement, direction: 'in' | 'out', ifc: NetworkInterface, packet: PfPacket): boolean {
+    if (rule.direction !== undefined && rule.direction !== direction) return false
+    if (rule.interface !== undefined && isNamed(ifc, rule.interface.name) === rule.interface.not) return false
+    if (rule.family !== undefined && rule.family !== packet.family) return false
+    if (rule.protocol !== undefined && rule.protocol !== packet.protocol) return false
+    if (!this.#isHost(rule.from, packet.source) || !this.#isHost(rule.to, packet.destination)) return false
+    if (rule.icmpType !== undefined && rule.icmpType !== packet.icmpType) return false
+    const hasPorts = !packet.laterFragment
+    if (rule.fromPorts !== undefined && !(hasPorts && isPort(rule.fromPorts, packet.sourcePort))) return false
+    if (rule.toPorts !== undefined && !(hasPorts && isPort(rule.toPorts, packet.destinationPort)))
+      return false
+    if (rule.action === 'anchor') return true
+    if (rule.user !== undefined) return false
+    if (rule.flags !== undefined && packet.protocol === 6 && hasPorts)
+      return (packet.tcpFlags & rule.flags.of) === rule.flags.set
+    return true
+  }
+
+  #isHost({ not, address }: PfHost, candidate: IpAddress): boolean {
+    return this.#isAddress(address, candidate) !== not
+  }
+
+  #isAddress(address: PfAddress, candidate: IpAddress): boolean {
+    switch (address.kind) {
+      case 'any':
+        return true
+      case 'prefix':
+        return address.prefix.contains(candidate)
+      case 'range':
+        return (
+          candidate.family === address.first.family &&
+          compare(candidate, address.first.address) >= 0 &&
+          compare(candidate, address.last.address) <= 0
+        )
+      case 'self':
+        return [...this.#around.interfaces.values()].some((ifc) => ifc.hasAddress(candidate))
+      case 'no-route':
+        return !this.#around.hasRoute(candidate)
+      case 'interface':
+        return [...this.#around.interfaces.values()].some(
+          (ifc) =>
+            isNamed(ifc, address.name) &&
+            ifc.addresses.some((own) =>
+              address.network
+                ? new IpPrefix(own.address, own.prefixLength).contains(candidate)
+                : own.address.equals(candidate),
+            ),
+        )
+      case 'table':
+        return this.#inTable(address.name, candidate)
+    }
+  }
+
+  /** The most specific entry decides: `!` in a table makes an exception. */
+  #inTable(name: string, candidate: IpAddress): boolean {
+    let best = -1
+    let found = false
+    for (const { not, address } of this.#main.tables.get(name) ?? []) {
+      if (address.kind !== 'prefix' || !address.prefix.contains(candidate) || address.prefix.length <= best)
+        continue
+      best = address.prefix.length
+      found = !not
+    }
+    return found
+  }
+
+  #remember(direction: 'in' | 'out', packet: PfPacket, rule: PfRule, now: Instant): boolean {
+    if (this.#stateCount >= PF_STATE_LIMIT) this.#sweep(now)
+    if (this.#stateCount >= PF_STATE_LIMIT) {
+      this.counters.add('state-limit')
+      return false
+    }
+    const { protocol, source, sourcePort, destination, destinationPort } = packet
+    const state: PfState = {
+      protocol,
+      source,
+      sourcePort,
+      destination,
+      destinationPort,
+      direction,
+      rule,
+      packets: 1,
+      bytes: packet.length,
+      answered: false,
+      closing: false,
+      expires: now,
+    }
+    state.expires = after(now, lifetime(state))
+    this.#states.set(keyOf(packet), state)
+    this.#states.set(reverseKeyOf(packet), state)
+    this.#stateCount++
+    return true
+  }
+
+  #forget(state: PfState): void {
+    this.#states.delete(keyOf(state))
+    this.#states.delete(reverseKeyOf(state))
+    this.#stateCount--
+  }
+
+  #sweep(now: Instant): void {
+    for (const state of new Set(this.#states.values())) if (state.expires <= now) this.#forget(state)
+  }
+}
+
+type Ends = Pick<PfPacket, 'protocol' | 'source' | 'sourcePort' | 'destination' | 'destinationPort'>
+const keyOf = (p: Ends): string =>
+  `${p.protocol} ${p.source} ${p.sourcePort} ${p.destination} ${p.destinationPort}`
+const reverseKeyOf = (p: Ends): string =>
+  `${p.protocol} ${p.destination} ${p.destinationPort} ${p.source} ${p.sourcePort}`
+
+function lifetime(state: PfState): Duration {
+  if (state.protocol === 6)
+    return state.closing
+      ? TIMEOUTS.tcpClosing
+      : state.answered
+        ? TIMEOUTS.tcpEstablished
+        : TIMEOUTS.tcpOpening
+  if (state.protocol === 17) return TIMEOUTS.udp
+  return state.protocol === 1 || state.protocol === 58 ? TIMEOUTS.icmp : TIMEOUTS.other
+}
+
+/** A rule's interface is a name or a group. */
+const isNamed = (ifc: NetworkInterface, name: string): boolean =>
+  ifc.name === name || ifc.groups.includes(name)
+
+const isPort = ({ not, low, high }: PfPorts, port: number): boolean => (port >= low && port <= high) !== not
+
+function compare(a: IpAddress, b: IpAddress): number {
+  for (let i = 0; i < a.bytes.length; i++) if (a.bytes[i] !== b.bytes[i]) return a.bytes[i]! - b.bytes[i]!
+  return 0
+}
+
+/** A state as `pfctl -ss` prints it. */
+export function showState(state: PfState): string {
+  const end = (address: IpAddress, port: number): string =>
+    port === 0 ? String(address) : address.family === 6 ? `${address}[${port}]` : `${address}:${port}`
+  const arrow = state.direction === 'out' ? '->' : '<-'
+  const first =
+    state.direction === 'out'
+      ? end(state.source, state.sourcePort)
+      : end(state.destination, state.destinationPort)
+  const second =
+    state.direction === 'out'
+      ? end(state.destination, state.destinationPort)
+      : end(state.source, state.sourcePort)
+  const level =
+    state.protocol === 6
+      ? state.closing
+        ? 'FIN_WAIT_2:FIN_WAIT_2'
+        : state.answered
+          ? 'ESTABLISHED:ESTABLISHED'
+          : 'SYN_SENT:CLOSED'
+      : state.protocol === 1 || state.protocol === 58
+        ? '0:0'
+        : state.answered
+          ? 'MULTIPLE:MULTIPLE'
+          : 'SINGLE:NO_TRAFFIC'
+  return `all ${protocolName(state.protocol)} ${first} ${arrow} ${second}       ${level}`
+}

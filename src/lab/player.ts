@@ -1,0 +1,174 @@
+/**
+ * Plays a script on a lab, as one person with several terminals would.
+ *
+ * A command that has no end of its own (`tcpdump` without -c, `nc -l`) keeps its terminal; the lines below it run on
+ * another one. It is interrupted (^C) when a later section of the script runs the same program on that machine, and
+ * at the script's end; what it printed until then is its command's output.
+ */
+import { after, milliseconds, seconds } from '../base/index.js'
+import type { CommandResult } from './command.js'
+import type { Lab } from './lab.js'
+import type { LabMachine } from './machine.js'
+import { parseScript, type ScriptItem } from './script.js'
+import type { Terminal } from './terminal.js'
+
+/** What one command did. `exit` is its status. */
+export interface PlayedCommand {
+  readonly host: string
+  readonly command: string
+  stdout: string
+  stderr: string
+  exit: number
+}
+
+export interface PlayOptions {
+  /** Goes on after a command that failed. */
+  readonly keepGoing?: boolean
+  /** A command begins. */
+  readonly onStart?: (played: PlayedCommand) => void
+  /** A command has ended, or went to another terminal (`background`), from which it comes back at its end. */
+  readonly onEnd?: (played: PlayedCommand, how: 'ended' | 'background') => void
+}
+
+/** How long a command may wait for nothing in particular before the next line is typed elsewhere. */
+const PATIENCE = seconds(1)
+/** The same for one that is kept awake by others. */
+const PATIENCE_AT_MOST = seconds(10)
+/** At the end of a script: for what is still on the wire. */
+const LAST_LOOK = milliseconds(200)
+
+interface Job {
+  readonly machine: LabMachine
+  readonly terminal: Terminal
+  readonly program: string
+  readonly section: number
+  readonly played: PlayedCommand
+  readonly done: Promise<void>
+}
+
+export class Player {
+  readonly #lab: Lab
+  readonly #options: PlayOptions
+  readonly #played: PlayedCommand[] = []
+  #jobs: Job[] = []
+  #machines: readonly string[] = ['host']
+  #section = 0
+
+  constructor(lab: Lab, options: PlayOptions = {}) {
+    this.#lab = lab
+    this.#options = options
+  }
+
+  /** Plays a whole script; the results are in the order of the commands. Stops at the first failure. */
+  async play(text: string): Promise<PlayedCommand[]> {
+    for (const item of parseScript(text)) if (!(await this.step(item))) break
+    await this.finish()
+    return this.#played
+  }
+
+  get played(): readonly PlayedCommand[] {
+    return this.#played
+  }
+
+  /** One item of a script; false: a command failed and the script is not to go on. */
+  async step(item: ScriptItem): Promise<boolean> {
+    if (item.kind === 'section') {
+      const known = item.machines.every((name) => this.#isMachine(name))
+      if (!item.certain && !known) return true
+      this.#machines = item.machines
+      this.#section++
+      return true
+    }
+    for (const name of this.#machines) {
+      const played = await this.#run(name, item.text)
+      if (played.exit !== 0 && this.#options.keepGoing !== true) return false
+    }
+    return true
+  }
+
+  /** Ends what still runs. */
+  async finish(): Promise<void> {
+    if (this.#jobs.length > 0) await this.#lab.clock.advance(LAST_LOOK)
+    for (const job of [...this.#jobs]) await this.#end(job)
+  }
+
+  /** True if a command failed; one that was interrupted counts by what it returned. */
+  get failed(): boolean {
+    return this.#played.some(({ exit }) => exit !== 0)
+  }
+
+  #isMachine(name: string): boolean {
+    return this.#lab.machines.has(name) || this.#lab.vmd.definitions.some((one) => one.name === name)
+  }
+
+  async #run(name: string, text: string): Promise<PlayedCommand> {
+    const played: PlayedCommand = { host: name, command: text, stdout: '', stderr: '', exit: 0 }
+    this.#played.push(played)
+    this.#options.onStart?.(played)
+    const machine = this.#lab.machines.get(name)
+    if (machine === undefined) {
+      played.stderr = `${name} does not run: on the host, vmctl start ${name}\n`
+      played.exit = 255
+      this.#options.onEnd?.(played, 'ended')
+      return played
+    }
+    const program = programOf(text)
+    for (const job of [...this.#jobs])
+      if (job.machine === machine && job.program === program && job.section < this.#section)
+        await this.#end(job)
+    const terminal = machine.freeTerminal()
+    await this.#foreground(machine, terminal, program, played)
+    return played
+  }
+
+  /** Runs until the command ends, or waits too long for nothing in particular. */
+  async #foreground(
+    machine: LabMachine,
+    terminal: Terminal,
+    program: string,
+    played: PlayedCommand,
+  ): Promise<void> {
+    const { clock } = this.#lab
+    const cancels: (() => void)[] = []
+    let patience: (() => void) | undefined
+    const leaves = new Promise<'background'>((resolve) => {
+      let first = true
+      terminal.onEndlessWait = () => {
+        patience?.()
+        patience = clock.schedule(after(clock.now(), PATIENCE), () => resolve('background'))
+        if (first)
+          cancels.push(clock.schedule(after(clock.now(), PATIENCE_AT_MOST), () => resolve('background')))
+        first = false
+      }
+    })
+    const done = terminal.exec(played.command).then((result) => assign(played, result))
+    const how = await clock.run(Promise.race([done.then(() => 'ended' as const), leaves]))
+    delete terminal.onEndlessWait
+    patience?.()
+    for (const cancel of cancels) cancel()
+    if (how === 'background') {
+      const job: Job = { machine, terminal, program, section: this.#section, played, done }
+      this.#jobs.push(job)
+      void done.then(() => {
+        this.#jobs = this.#jobs.filter((one) => one !== job)
+      })
+    }
+    this.#options.onEnd?.(played, how)
+  }
+
+  async #end(job: Job): Promise<void> {
+    job.terminal.interrupt()
+    await this.#lab.clock.run(job.done)
+    this.#options.onEnd?.(job.played, 'ended')
+  }
+}
+
+function assign(played: PlayedCommand, result: CommandResult): void {
+  played.stdout = result.stdout
+  played.stderr = result.stderr
+  played.exit = result.exitCode
+}
+
+/** The program that a command line starts first: what stands before its first blank, without a path. */
+const programOf = (text: string): string =>
+  /^\s*(?:\w+=\S*\s+)*(\S*)/.exec(text)?.[1]?.split('/').at(-1) ?? ''
