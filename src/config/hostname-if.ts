@@ -61,14 +61,17 @@ export function parseHostnameIf(text: string, file: string, interfaceName?: stri
     if (stripped.startsWith('!')) {
       calls.push({
         line,
-        command: stripped
-          .slice(1)
-          .trim()
-          .replaceAll(/\$if\b|\$\{if\}/g, name),
+        command: stripped.slice(1).trim().replaceAll('$if', name),
       })
       continue
     }
     const words = splitWords(content, `${file}:${line}`)
+    if (words.length === 1 && /^inet6?$/.test(words[0]!.text))
+      throw new WarrenError('CONFIG_MISSING_VALUE', words[0]!.text, {
+        where: `${file}:${line}`,
+        found: 'the end of the line',
+        expected: 'an address',
+      })
     if (words[0]!.text === 'dest') appendDestination(calls, words, `${file}:${line}`)
     else calls.push({ line, words: netstartWords(words) })
   }
