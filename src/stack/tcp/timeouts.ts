@@ -28,6 +28,16 @@ export function timerFired(b: ControlBlock, timer: TcpTimer, now: Instant): void
 }
 
 function retransmissionTimeout(b: ControlBlock, now: Instant): void {
+  if (b.sndWnd === 0 && b.state !== 'SYN-SENT' && b.state !== 'SYN-RECEIVED') {
+    // The window shut over data in flight: it is the persist timer's now, and no failure (RFC 9293 section 3.8.6.1).
+    b.timed = undefined
+    b.scoreboard.clear(b.sndUna)
+    b.recovery = 'none'
+    b.duplicateAcks = 0
+    b.sndNxt = b.sndUna
+    persist(b, now)
+    return
+  }
   b.services.counters.add('tcp.retransmit-timeout')
   b.retransmissions++
   if (b.retransmissions > b.services.limits.retransmissions) {
@@ -42,15 +52,6 @@ function retransmissionTimeout(b: ControlBlock, now: Instant): void {
   b.timed = undefined
   b.congestion.timedOut(b.flight, b.retransmissions === 1)
   b.cwrPending = b.ecn
-  if (b.sndWnd === 0) {
-    // The window shut over data in flight: it is the persist timer's now, and no failure (RFC 9293 section 3.8.6.1).
-    b.scoreboard.clear(b.sndUna)
-    b.recovery = 'none'
-    b.duplicateAcks = 0
-    b.sndNxt = b.sndUna
-    persist(b, now)
-    return
-  }
   // RFC 2018 section 8: a peer that is silent twice may have thrown away what it had SACKed.
   if (b.retransmissions > 1) b.scoreboard.clear(b.sndUna)
   b.scoreboard.highRxt = b.sndUna

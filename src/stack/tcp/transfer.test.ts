@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { milliseconds, seconds } from '../../base/index.js'
 import { pattern, TestNetwork } from './testing.js'
 
 const MEGABYTE = 1 << 20
@@ -18,8 +17,7 @@ describe('transfer', () => {
       )
       assert.equal(server.received, data.length)
       assert.ok(Buffer.concat(server.chunks).equals(data), 'the bytes differ')
-      if (process.env.SHOW)
-        console.log(network.now / 1e6, network.counters.a.toJSON(), network.counters.b.toJSON())
+      console.log(network.now / 1e6, network.counters.a.toJSON(), network.counters.b.toJSON())
     })
   }
 })
