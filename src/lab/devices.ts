@@ -45,10 +45,13 @@ export abstract class Device implements Driver {
     this.machine = machine
     this.kind = kind
     this.name = name
-    this.interface = machine.stack.addInterface(
-      { name, kind: interfaceKind, mtu, driver: this, ...(mac === undefined ? {} : { mac }) },
-      machine.now(),
-    )
+    // The stack has made lo0 itself, for packets to its own addresses.
+    this.interface =
+      machine.stack.interfaces.get(name) ??
+      machine.stack.addInterface(
+        { name, kind: interfaceKind, mtu, driver: this, ...(mac === undefined ? {} : { mac }) },
+        machine.now(),
+      )
     if (kind !== 'vio') this.interface.groups = [kind]
   }
 
