@@ -7,16 +7,25 @@
  * `counters`; it never throws.
  */
 import {
-  Counters,
+  type Counters,
   type Instant,
   type InterfaceAddress,
   type IpAddress,
+  Ipv4Address,
+  Ipv6Address,
+  type MacAddress,
   type PacketBuffer,
   type Random,
+  WarrenError,
 } from '../base/index.js'
-import type { NetworkInterface } from './interface.js'
-import type { StackLimits } from './limits.js'
-import { RouteTable } from './routes.js'
+import { addAddress, announce, ensureLinkLocal, removeAddress } from './addressing.js'
+import { Core } from './core.js'
+import { driverInput, localInput } from './input.js'
+import { NetworkInterface } from './interface.js'
+import { defaultLimits, type StackLimits } from './limits.js'
+import type { RouteTable } from './routes.js'
+import type { TcpLayer } from './tcp/index.js'
+import { pathMtu, sourceFor } from './tcp-binding.js'
 import type {
   IcmpListener,
   InterfaceSpec,
@@ -27,7 +36,7 @@ import type {
   SendResult,
   StackSettings,
 } from './types.js'
-import { UdpLayer } from './udp.js'
+import type { UdpLayer } from './udp.js'
 
 export interface StackOptions {
   readonly name: string
@@ -35,76 +44,214 @@ export interface StackOptions {
   readonly limits?: Partial<StackLimits>
 }
 
+/** The neighbour caches of both families: what `arp` and `ndp` show and change. */
+export interface NeighbourTable {
+  /** This host's own addresses among them, IPv4 before IPv6. */
+  list(): Neighbour[]
+  /** Forgets an address on every interface; false if it was not there, or is ours. */
+  remove(address: IpAddress): boolean
+  /** A permanent entry. */
+  set(ifc: NetworkInterface, address: IpAddress, mac: MacAddress, now: Instant): void
+}
+
+/** OpenBSD's lo0. */
+const LOOPBACK_NAME = 'lo0'
+const LOOPBACK_MTU = 32_768
+/** Timers that one `timeout` call runs before it gives the word back. */
+const TIMERS_PER_CALL = 100_000
+
 export class Stack {
   readonly name: string
-  readonly interfaces: ReadonlyMap<string, NetworkInterface> = new Map()
-  readonly routes: RouteTable = new RouteTable()
-  readonly neighbours: { list(): Neighbour[]; remove(address: IpAddress): boolean } = {
-    list: () => [],
-    remove: () => false,
-  }
-  readonly settings: StackSettings = {
-    forwarding4: false,
-    forwarding6: false,
-    defaultTtl: 64,
-    echoBroadcast: false,
-    announceAddresses: true,
-  }
-  readonly counters: Counters = new Counters()
-  readonly udp: UdpLayer = new UdpLayer()
-  filter?: PacketFilter
+  readonly interfaces: ReadonlyMap<string, NetworkInterface>
+  readonly routes: RouteTable
+  readonly neighbours: NeighbourTable
+  readonly settings: StackSettings
+  readonly counters: Counters
+  readonly udp: UdpLayer
+  readonly tcp: TcpLayer
   /** `nextTimeout()` may have become earlier. */
   onWake?: () => void
+  readonly #core: Core
+  #nextIndex = 1
 
   constructor(options: StackOptions) {
     this.name = options.name
+    const core = new Core(options.random, { ...defaultLimits, ...options.limits })
+    this.#core = core
+    this.interfaces = core.interfaces
+    this.routes = core.routes
+    this.settings = core.settings
+    this.counters = core.counters
+    this.udp = core.udp
+    this.tcp = core.tcp
+    this.neighbours = {
+      list: () => this.#neighbours(),
+      remove: (address) => (address.family === 4 ? core.arp : core.nd).cache.remove(address),
+      set: (ifc, address, mac, now) =>
+        (address.family === 4 ? core.arp : core.nd).cache.set(ifc, address, mac, now),
+    }
+    core.timers.onEarlier = () => this.onWake?.()
+    this.#addLoopback()
   }
 
-  /** @throws WarrenError STACK_INTERFACE_EXISTS */
-  addInterface(_spec: InterfaceSpec, _now: Instant): NetworkInterface {
-    throw new Error('not yet')
+  /** A packet filter; false drops. Locally destined fragments pass it as the whole that they make. */
+  get filter(): PacketFilter | undefined {
+    return this.#core.filter
   }
-  /** Its addresses and routes go with it. */
-  removeInterface(_name: string, _now: Instant): void {}
-  setUp(_ifc: NetworkInterface, _up: boolean, _now: Instant): void {}
+  set filter(filter: PacketFilter | undefined) {
+    this.#core.filter = filter
+  }
+
+  /** The interface is down until `setUp`. @throws WarrenError STACK_INTERFACE_EXISTS. */
+  addInterface(spec: InterfaceSpec, now: Instant): NetworkInterface {
+    this.#core.now = now
+    if (this.interfaces.has(spec.name))
+      throw new WarrenError('STACK_INTERFACE_EXISTS', 'File exists', {
+        found: `interface ${spec.name}`,
+        expected: 'a name that no interface of this host has',
+      })
+    const ifc = new NetworkInterface(spec, this.#nextIndex++)
+    this.#core.interfaces.set(spec.name, ifc)
+    return ifc
+  }
+
+  /** Its addresses and routes go with it. Nothing happens if there is none of that name. */
+  removeInterface(name: string, now: Instant): void {
+    const ifc = this.interfaces.get(name)
+    if (ifc === undefined) return
+    this.setUp(ifc, false, now)
+    for (const own of ifc.addresses) removeAddress(this.#core, ifc, own)
+    this.routes.removeWhere((route) => route.interface === ifc)
+    this.#core.interfaces.delete(name)
+    if (this.#core.loopbackInterface === ifc) this.#core.loopbackInterface = undefined
+  }
+
+  /** Down: its routes stay, but nothing takes them; its neighbours are forgotten. */
+  setUp(ifc: NetworkInterface, up: boolean, now: Instant): void {
+    this.#core.now = now
+    if (ifc.up === up) return
+    ifc.assignUp(up)
+    if (!up) {
+      this.#core.arp.cache.removeInterface(ifc)
+      this.#core.nd.cache.removeInterface(ifc)
+      return
+    }
+    for (const own of ifc.addresses) announce(this.#core, ifc, own, now)
+    ensureLinkLocal(this.#core, ifc, now)
+  }
+
   /** Adds an address, or changes the prefix or peer of one that is there. */
-  addAddress(_ifc: NetworkInterface, _address: InterfaceAddress, _now: Instant): void {}
-  /** @throws WarrenError STACK_NO_SUCH_ADDRESS 'Can't assign requested address' */
-  removeAddress(_ifc: NetworkInterface, _address: IpAddress, _now: Instant): void {}
+  addAddress(ifc: NetworkInterface, address: InterfaceAddress, now: Instant): void {
+    this.#core.now = now
+    addAddress(this.#core, ifc, address, now)
+  }
+
+  /** @throws WarrenError STACK_NO_SUCH_ADDRESS "Can't assign requested address". */
+  removeAddress(ifc: NetworkInterface, address: IpAddress, now: Instant): void {
+    this.#core.now = now
+    const own = ifc.addresses.find((other) => other.address.equals(address))
+    if (own === undefined)
+      throw new WarrenError('STACK_NO_SUCH_ADDRESS', "Can't assign requested address", {
+        found: address.toString(),
+        expected: `an address of ${ifc.name}`,
+      })
+    removeAddress(this.#core, ifc, own)
+  }
 
   /** A packet from a driver. The buffer is the stack's during the call; its bytes may change. */
-  input(_ifc: NetworkInterface, _packet: PacketBuffer, _now: Instant): void {}
+  input(ifc: NetworkInterface, packet: PacketBuffer, now: Instant): void {
+    this.#core.now = now
+    driverInput(this.#core, ifc, packet, now)
+  }
+
   /** A frame that a bridge gives to the stack itself: as `input`, past counters, taps and `intercept`. */
-  inputLocal(_ifc: NetworkInterface, _packet: PacketBuffer, _now: Instant): void {}
+  inputLocal(ifc: NetworkInterface, packet: PacketBuffer, now: Instant): void {
+    this.#core.now = now
+    if (ifc.up) localInput(this.#core, ifc, packet, now)
+  }
+
   /** Builds the IP header, chooses the way, fragments if it must and may. */
-  send(_request: SendRequest, _now: Instant): SendResult {
-    return 'no-route'
+  send(request: SendRequest, now: Instant): SendResult {
+    this.#core.now = now
+    const output = request.destination.family === 4 ? this.#core.ipv4 : this.#core.ipv6
+    return output.send(request, now)
   }
+
   /** Sends a whole IP packet whose header the caller wrote (IP_HDRINCL); lengths and checksum are put right. */
-  sendRaw(_packet: PacketBuffer, _now: Instant): SendResult {
-    return 'no-route'
+  sendRaw(packet: PacketBuffer, now: Instant): SendResult {
+    this.#core.now = now
+    const version = packet.length > 0 ? packet.bytes[packet.start]! >> 4 : 0
+    if (version === 4) return this.#core.ipv4.sendRaw(packet, now)
+    return version === 6 ? this.#core.ipv6.sendRaw(packet, now) : 'no-route'
   }
-  /** Registers or (without a handler) removes what takes the payload of an IP protocol. */
-  handle(_protocol: number, _handler?: ProtocolHandler): void {}
+
+  /** Registers or (without a handler) removes what takes the payload of an IP protocol, of either family. */
+  handle(protocol: number, handler?: ProtocolHandler): void {
+    this.#core.transport.handle(protocol, handler)
+  }
+
   /** Hears every ICMP and ICMPv6 message that reaches this host; returns what ends that. */
-  onIcmp(_listener: IcmpListener): () => void {
-    return () => {}
+  onIcmp(listener: IcmpListener): () => void {
+    return this.#core.transport.onIcmp(listener)
   }
-  /** The address a packet to `destination` would carry. */
-  sourceFor(_destination: IpAddress): IpAddress | undefined {
-    return undefined
+
+  /** The address a packet to `destination` would carry; `undefined` without a route. */
+  sourceFor(destination: IpAddress): IpAddress | undefined {
+    return sourceFor(this.#core, destination)
   }
+
   /** Largest IP packet that goes to `destination` unfragmented, as far as known; `undefined` without a route. */
-  pathMtu(_destination: IpAddress, _now: Instant): number | undefined {
-    return undefined
+  pathMtu(destination: IpAddress, now: Instant): number | undefined {
+    return pathMtu(this.#core, destination, now)
   }
-  /** True if the address is one of this host's. */
-  isLocal(_address: IpAddress): boolean {
-    return false
+
+  /** True if the address is one of an interface of this host that is up. */
+  isLocal(address: IpAddress): boolean {
+    return this.#core.local.has(address)
   }
 
   nextTimeout(): Instant | undefined {
-    return undefined
+    return this.#core.timers.next()
   }
-  timeout(_now: Instant): void {}
+
+  timeout(now: Instant): void {
+    this.#core.now = now
+    for (let i = 0; i < TIMERS_PER_CALL && this.#core.timers.runDue(now); i++);
+  }
+
+  #addLoopback(): void {
+    const { now, loopback } = this.#core
+    const spec = {
+      name: LOOPBACK_NAME,
+      kind: 'loopback',
+      mtu: LOOPBACK_MTU,
+      driver: loopback.driver,
+    } as const
+    const ifc = this.addInterface(spec, now)
+    ifc.groups = ['lo']
+    this.#core.loopbackInterface = ifc
+    this.setUp(ifc, true, now)
+    this.addAddress(ifc, { address: Ipv4Address.loopback, prefixLength: 8 }, now)
+    this.addAddress(ifc, { address: Ipv6Address.loopback, prefixLength: 128 }, now)
+  }
+
+  #neighbours(): Neighbour[] {
+    const own = [...this.interfaces.values()].flatMap((ifc) =>
+      ifc.kind !== 'ethernet'
+        ? []
+        : ifc.addresses.map(
+            ({ address }): Neighbour => ({
+              address,
+              ...(ifc.mac === undefined ? {} : { mac: ifc.mac }),
+              interface: ifc,
+              state: 'permanent',
+              local: true,
+              router: false,
+            }),
+          ),
+    )
+    return [...own, ...this.#core.arp.cache.list(), ...this.#core.nd.cache.list()].sort(
+      (a, b) => a.address.family - b.address.family,
+    )
+  }
 }

@@ -1,0 +1,67 @@
+/** What both ICMPs ask before they send or believe an error. */
+import type { Instant, IpAddress } from '../base/index.js'
+import type { Core } from './core.js'
+import type { NetworkInterface } from './interface.js'
+
+/** An error that reached us, about a packet that says it was ours. */
+export interface IcmpErrorReport {
+  readonly family: 4 | 6
+  readonly kind: 'unreachable' | 'too-big' | 'time-exceeded' | 'parameter-problem'
+  readonly code: number
+  /** Who reported it. */
+  readonly reporter: IpAddress
+  /** Of the quoted packet: ours. */
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly protocol: number
+  /** Start of the quoted packet's payload, as much as came (8 bytes at least). */
+  readonly payload: Uint8Array
+  /** With `too-big`: the path's new MTU. */
+  readonly mtu?: number
+}
+
+/** The address from which an error about a packet to `destination` goes back to `source` (RFC 4443 section 2.2). */
+export function errorSource(
+  core: Core,
+  source: IpAddress,
+  destination: IpAddress,
+  arrived: NetworkInterface,
+): IpAddress | undefined {
+  if (core.local.has(destination, arrived)) return destination
+  const own = arrived.addresses.find(
+    ({ address }) => address.family === source.family && (address.family === 4 || !address.isLinkLocal),
+  )
+  return source.family === 6 && source.isLinkLocal ? undefined : own?.address
+}
+
+/** A report as it was read, before anybody judged it. */
+export type QuotedPacket = Omit<IcmpErrorReport, 'kind' | 'mtu'>
+
+/**
+ * A router says that a packet of ours (`length` bytes in all) was larger than `told` (0: it does not say how much it
+ * would take). Who sent the packet decides whether to believe it; only then does the path's MTU shrink.
+ */
+export function tooBigReported(
+  core: Core,
+  about: QuotedPacket,
+  length: number,
+  told: number,
+  now: Instant,
+): void {
+  const { counters, pathMtus, transport } = core
+  const name = about.family === 4 ? 'icmp' : 'icmpv6'
+  if (!transport.believes(about, told, now)) {
+    counters.add(`${name}.tooBigUnasked`)
+    return
+  }
+  const mtu = pathMtus.report(about.destination, about.protocol, length, told, now)
+  if (mtu === 'unasked') {
+    counters.add(`${name}.tooBigUnasked`)
+    return
+  }
+  if (mtu === 'notSmaller') {
+    counters.add(`${name}.tooBigNotSmaller`)
+    return
+  }
+  transport.tellError({ ...about, kind: 'too-big', mtu }, now)
+}

@@ -1,0 +1,188 @@
+/**
+ * A network in virtual time for tests: stacks, and cables between their interfaces. Nothing happens but inside
+ * `advance`; the same seed is the same run.
+ */
+import {
+  after,
+  type Duration,
+  type Instant,
+  type IpAddress,
+  IpPrefix,
+  instantAt,
+  internetChecksum,
+  MacAddress,
+  milliseconds,
+  PacketBuffer,
+  parseIpAddress,
+  SeededRandom,
+  seconds,
+  TimerQueue,
+  writeUint16,
+} from '../base/index.js'
+import type { NetworkInterface } from './interface.js'
+import type { StackLimits } from './limits.js'
+import { Stack } from './stack.js'
+import type { IcmpMessage, InterfaceKind, SendRequest, SendResult } from './types.js'
+
+export interface Plug {
+  readonly stack: Stack
+  readonly ifc: NetworkInterface
+}
+
+export interface CableOptions {
+  readonly kind?: InterfaceKind
+  readonly mtu?: number
+  readonly delay?: Duration
+  /** Sees each packet; false loses it. */
+  readonly carry?: (bytes: Uint8Array) => boolean
+}
+
+export class TestNetwork {
+  now: Instant = instantAt(0)
+  readonly #stacks: Stack[] = []
+  readonly #wire = new TimerQueue()
+  readonly #seed: number
+  #plugs = 0
+
+  constructor(seed = 1) {
+    this.#seed = seed
+  }
+
+  stack(name: string, limits: Partial<StackLimits> = {}): Stack {
+    const random = new SeededRandom(this.#seed * 1000 + this.#stacks.length)
+    const stack = new Stack({ name, random, limits })
+    this.#stacks.push(stack)
+    return stack
+  }
+
+  /** Joins two stacks by a new interface of each: `vio0`, `vio1`, … (`gif0`, … for point-to-point). */
+  cable(left: Stack, right: Stack, options: CableOptions = {}): [Plug, Plug] {
+    const ends: Plug[] = []
+    for (const [i, stack] of [left, right].entries()) {
+      const kind = options.kind ?? 'ethernet'
+      const ifc = stack.addInterface(
+        {
+          name: freeName(stack, kind === 'ethernet' ? 'vio' : 'gif'),
+          kind,
+          mtu: options.mtu ?? 1500,
+          ...(kind === 'ethernet' ? { mac: this.#mac() } : {}),
+          driver: {
+            transmit: (packet) => {
+              const bytes = packet.copy()
+              if (options.carry?.(bytes) === false) return
+              const { kind: packetKind, nesting } = packet
+              this.#wire.schedule(after(this.now, options.delay ?? milliseconds(1)), (now) => {
+                const other = ends[1 - i]!
+                const arrived = PacketBuffer.copyOf(bytes, packetKind)
+                arrived.nesting = nesting
+                other.stack.input(other.ifc, arrived, now)
+              })
+            },
+          },
+        },
+        this.now,
+      )
+      stack.setUp(ifc, true, this.now)
+      ends.push({ stack, ifc })
+    }
+    return ends as [Plug, Plug]
+  }
+
+  /** Runs everything that is due until `span` from now, in order. */
+  advance(span: Duration = seconds(1)): void {
+    const until = after(this.now, span)
+    for (let steps = 0; steps < 1_000_000; steps++) {
+      let next: Instant | undefined = this.#wire.next()
+      for (const stack of this.#stacks) {
+        const at = stack.nextTimeout()
+        if (at !== undefined && (next === undefined || at < next)) next = at
+      }
+      if (next === undefined || next > until) {
+        this.now = until
+        return
+      }
+      this.now = next > this.now ? next : this.now
+      if (this.#wire.runDue(this.now)) continue
+      for (const stack of this.#stacks) stack.timeout(this.now)
+    }
+    throw new Error('the network does not come to rest')
+  }
+
+  send(stack: Stack, request: SendRequest): SendResult {
+    return stack.send(request, this.now)
+  }
+
+  /** Sends one echo request, lets a second pass, and returns what ICMP messages came to `stack` meanwhile. */
+  ping(
+    stack: Stack,
+    to: string,
+    options: Partial<SendRequest> & { readonly size?: number; readonly wait?: Duration } = {},
+  ): { result: SendResult; messages: IcmpMessage[]; replied: boolean } {
+    const { size = 56, wait = seconds(1), ...more } = options
+    const messages: IcmpMessage[] = []
+    const stop = stack.onIcmp((message) => messages.push(message))
+    const destination = address(to)
+    const payload = echoRequest(destination.family, size)
+    const protocol = destination.family === 4 ? 1 : 58
+    const result = this.send(stack, { protocol, destination, payload, ...more })
+    this.advance(wait)
+    stop()
+    const reply = destination.family === 4 ? 0 : 129
+    const replied = messages.some(
+      ({ type, bytes }) =>
+        type === reply &&
+        bytes.length === payload.length &&
+        bytes.subarray(8).every((b, i) => b === payload[8 + i]),
+    )
+    return { result, messages, replied }
+  }
+
+  #mac(): MacAddress {
+    return new MacAddress(Uint8Array.of(0xfe, 0xe1, 0xba, 0xd0, 0, ++this.#plugs))
+  }
+}
+
+function freeName(stack: Stack, prefix: string): string {
+  for (let i = 0; ; i++) if (!stack.interfaces.has(`${prefix}${i}`)) return `${prefix}${i}`
+}
+
+/** An address that the test wrote itself. */
+export function address(text: string): IpAddress {
+  const parsed = parseIpAddress(text)
+  if (parsed === undefined) throw new Error(`${text} is no address`)
+  return parsed
+}
+
+export function prefix(text: string): IpPrefix {
+  const parsed = IpPrefix.parse(text)
+  if (parsed === undefined) throw new Error(`${text} is no prefix`)
+  return parsed
+}
+
+/** Gives an interface an address, as in `192.168.1.1/24`, or `172.16.0.1 172.16.0.2` with its peer. */
+export function configure({ stack, ifc }: Plug, ...addresses: readonly string[]): void {
+  for (const text of addresses) {
+    const [own = '', peer] = text.split(' ')
+    const [bare = ''] = own.split('/')
+    stack.addAddress(
+      ifc,
+      {
+        address: address(bare),
+        prefixLength: prefix(own).length,
+        ...(peer === undefined ? {} : { peer: address(peer) }),
+      },
+      instantAt(0),
+    )
+  }
+}
+
+/** An echo request with `size` bytes of data; the ICMPv6 checksum is the stack's. */
+export function echoRequest(family: 4 | 6, size: number): Uint8Array {
+  const bytes = new Uint8Array(8 + size)
+  bytes[0] = family === 4 ? 8 : 128
+  writeUint16(bytes, 4, 0xaa08)
+  writeUint16(bytes, 6, 1)
+  for (let i = 8; i < bytes.length; i++) bytes[i] = i * 7
+  if (family === 4) writeUint16(bytes, 2, internetChecksum(bytes, 0, bytes.length))
+  return bytes
+}
