@@ -84,10 +84,19 @@ export function renderExplanation(explanation: Explanation): string {
     where: width((row) => row.where),
     hex: width((row) => row.hex),
     label: width((row) => row.label),
-    value: Math.min(MAXIMUM_VALUE, width((row) => row.value)),
-    meaning: Math.min(60, width((row) => row.meaning)),
+    value: Math.min(
+      MAXIMUM_VALUE,
+      width((row) => row.value),
+    ),
+    meaning: Math.min(
+      44,
+      width((row) => row.meaning),
+    ),
   }
-  const lines = [line, `${length} bytes, link type ${linkTypeLabel(linkType)}${missing === undefined ? '' : `; ${missing}`}`]
+  const lines = [
+    line,
+    `${length} bytes, link type ${linkTypeLabel(linkType)}${missing === undefined ? '' : `; ${missing}`}`,
+  ]
   for (const [i, layer] of layers.entries()) {
     const indent = '  '.repeat(layer.depth)
     const range = `bytes ${hex4(layer.start)}-${hex4(layer.end - 1)}, ${layer.end - layer.start} long`
@@ -105,7 +114,8 @@ export function renderExplanation(explanation: Explanation): string {
       lines.push(`${indent}  ${columns.join('  ').trimEnd()}`)
     }
   }
-  if (problems.length > 0) lines.push('', 'Wrong in this packet:', ...problems.map((problem) => `  ${problem}`))
+  if (problems.length > 0)
+    lines.push('', 'Wrong in this packet:', ...problems.map((problem) => `  ${problem}`))
   if (missing !== undefined) lines.push('', `${missing[0]!.toUpperCase()}${missing.slice(1)}.`)
   return `${lines.join('\n')}\n`
 }
@@ -117,7 +127,8 @@ function rowOf(bytes: Uint8Array, field: Layer['fields'][number], layerRef: stri
   const place = first === last ? hex4(first) : `${hex4(first)}-${hex4(last)}`
   const bits = whole ? '' : ` bit ${bitRange(field.bitStart % 8, field.bitLength)}`
   let hex = ''
-  for (let i = first; i <= last && i < first + SHOWN_BYTES; i++) hex += bytes[i]!.toString(16).padStart(2, '0')
+  for (let i = first; i <= last && i < first + SHOWN_BYTES; i++)
+    hex += bytes[i]!.toString(16).padStart(2, '0')
   if (last - first >= SHOWN_BYTES) hex += '…'
   const problem = field.problem === undefined ? '' : `WRONG: ${field.problem}`
   // Long data stands in the hex column already.

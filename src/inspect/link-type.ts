@@ -42,7 +42,15 @@ const byName: Readonly<Record<string, number>> = {
   ipv6: LinkType.ipv6,
 }
 
-export const linkTypeNames: readonly string[] = ['ethernet', 'raw', 'ipv4', 'ipv6', 'null', 'loop', 'linux_sll']
+export const linkTypeNames: readonly string[] = [
+  'ethernet',
+  'raw',
+  'ipv4',
+  'ipv6',
+  'null',
+  'loop',
+  'linux_sll',
+]
 
 /** A link type by name or number; `undefined` if it is neither. */
 export function parseLinkType(text: string): number | undefined {

@@ -10,7 +10,10 @@ export function openCapture(firstBytes: Uint8Array, file = 'capture'): CaptureRe
   if (isPcapng(firstBytes) === true) return new PcapngReader(file)
   throw new WarrenError('INSPECT_NOT_A_CAPTURE', 'neither a pcap nor a pcapng file', {
     where: file,
-    found: firstBytes.length < 4 ? `${firstBytes.length} bytes in all` : `first bytes ${toHex(firstBytes.subarray(0, 4))}`,
+    found:
+      firstBytes.length < 4
+        ? `${firstBytes.length} bytes in all`
+        : `first bytes ${toHex(firstBytes.subarray(0, 4))}`,
     expected: 'a1b2c3d4, a1b23c4d (in either byte order) or 0a0d0d0a',
   })
 }
@@ -19,7 +22,10 @@ export function openCapture(firstBytes: Uint8Array, file = 'capture'): CaptureRe
  * All packets of a whole file in memory. Where the file is bad the packets before are still delivered; then the
  * generator throws the reader's `WarrenError`.
  */
-export function* readCapture(bytes: Uint8Array, file = 'capture'): Generator<CapturedPacket, void, undefined> {
+export function* readCapture(
+  bytes: Uint8Array,
+  file = 'capture',
+): Generator<CapturedPacket, void, undefined> {
   const reader = openCapture(bytes.subarray(0, 4), file)
   reader.push(bytes)
   while (reader.advance()) yield copyPacket(reader)

@@ -42,7 +42,9 @@ export const read16 = (bytes: Uint8Array, at: number, little: boolean): number =
 export function isPcap(bytes: Uint8Array): boolean | undefined {
   if (bytes.length < 4) return undefined
   const magic = read32(bytes, 0, false)
-  return [PCAP_MAGIC, PCAP_MAGIC_NANOSECONDS, swap32(PCAP_MAGIC), swap32(PCAP_MAGIC_NANOSECONDS)].includes(magic)
+  return [PCAP_MAGIC, PCAP_MAGIC_NANOSECONDS, swap32(PCAP_MAGIC), swap32(PCAP_MAGIC_NANOSECONDS)].includes(
+    magic,
+  )
 }
 
 export class PcapReader implements CaptureReader {
@@ -186,7 +188,11 @@ export class PcapWriter {
   }
 
   /** The packet's record; its link type must be the file's. */
-  packet(packet: Omit<CapturedPacket, 'linkType' | 'interfaceId' | 'originalLength'> & { readonly originalLength?: number }): Uint8Array {
+  packet(
+    packet: Omit<CapturedPacket, 'linkType' | 'interfaceId' | 'originalLength'> & {
+      readonly originalLength?: number
+    },
+  ): Uint8Array {
     const { bytes, seconds, nanoseconds } = packet
     const record = new Uint8Array(PCAP_PACKET_HEADER_LENGTH + bytes.length)
     const view = new DataView(record.buffer)

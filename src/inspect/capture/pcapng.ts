@@ -76,7 +76,13 @@ export class PcapngReader implements CaptureReader {
       const type = read32(chunks.bytes, at, this.#little)
       if (read32(chunks.bytes, at, false) === PcapngBlock.sectionHeader) this.#byteOrder(at)
       else if (!this.#inSection)
-        throw this.#problem('INSPECT_NOT_A_CAPTURE', 'not a pcapng file', at, hex8(type), hex8(PcapngBlock.sectionHeader))
+        throw this.#problem(
+          'INSPECT_NOT_A_CAPTURE',
+          'not a pcapng file',
+          at,
+          hex8(type),
+          hex8(PcapngBlock.sectionHeader),
+        )
       const length = read32(chunks.bytes, at + 4, this.#little)
       if (length < 12 || length % 4 !== 0 || length > MAXIMUM_BLOCK_LENGTH)
         throw this.#problem(
@@ -195,8 +201,7 @@ export class PcapngReader implements CaptureReader {
       const length = read16(bytes, at + 2, this.#little)
       if (code === option.end || at + 4 + length > to) break
       if (code === option.ifTsresol && length === 1) resolution = bytes[at + 4]!
-      if (code === option.ifTsoffset && length === 8)
-        offset = Number(BigInt.asIntN(64, this.#read64(at + 4)))
+      if (code === option.ifTsoffset && length === 8) offset = Number(BigInt.asIntN(64, this.#read64(at + 4)))
       at += 4 + length + (-length & 3)
     }
     // The high bit: a negative power of two instead of ten.
@@ -221,10 +226,15 @@ export class PcapngReader implements CaptureReader {
         'a packet of an interface that was not described',
         from,
         String(id),
-        this.#interfaces.length === 0 ? 'an interface description block first' : `0 to ${this.#interfaces.length - 1}`,
+        this.#interfaces.length === 0
+          ? 'an interface description block first'
+          : `0 to ${this.#interfaces.length - 1}`,
       )
     if (!isKnownLinkType(found.linkType))
-      throw unknownLinkType(`${this.#file}: interface ${id}, byte ${this.#chunks.fileOffset + from}`, found.linkType)
+      throw unknownLinkType(
+        `${this.#file}: interface ${id}, byte ${this.#chunks.fileOffset + from}`,
+        found.linkType,
+      )
     return found
   }
 
@@ -338,7 +348,9 @@ export class PcapngWriter {
     })
   }
 
-  packet(packet: Omit<CapturedPacket, 'linkType' | 'originalLength'> & { readonly originalLength?: number }): Uint8Array {
+  packet(
+    packet: Omit<CapturedPacket, 'linkType' | 'originalLength'> & { readonly originalLength?: number },
+  ): Uint8Array {
     const { bytes, seconds, nanoseconds } = packet
     const id = packet.interfaceId ?? 0
     const fine = this.#interfaces[id]?.nanoseconds === true

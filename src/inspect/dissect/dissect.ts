@@ -77,20 +77,25 @@ class Walk {
     if (start === end) return
     switch (linkType) {
       case LinkType.ethernet:
-        return this.#ethernet(extent)
+        this.#ethernet(extent)
+        return
       case LinkType.null:
       case LinkType.loop: {
         const big = this.#bytes[start] === 0 && this.#bytes[start + 1] === 0
-        return this.#behindLink(big ? loopbackBig : loopbackLittle, linkType, extent)
+        this.#behindLink(big ? loopbackBig : loopbackLittle, linkType, extent)
+        return
       }
       case LinkType.linuxSll:
-        return this.#behindLink(linuxSll, linkType, extent)
+        this.#behindLink(linuxSll, linkType, extent)
+        return
       case LinkType.raw:
       case LinkType.ipv4:
       case LinkType.ipv6:
-        return this.#etherType(etherTypeOfVersion(this.#bytes[start]), extent, 'The first byte names no IP version')
+        this.#etherType(etherTypeOfVersion(this.#bytes[start]), extent, 'The first byte names no IP version')
+        return
       default:
-        return this.#payload(extent, 'Data', `link type ${linkType} is not known`)
+        this.#payload(extent, 'Data', `link type ${linkType} is not known`)
+        return
     }
   }
 
@@ -98,7 +103,8 @@ class Walk {
     this.#header(header, extent)
     const start = extent.start + linkHeaderLength(linkType)
     const etherType = networkEtherType(this.#bytes, linkType, extent.start, extent.end)
-    if (start < extent.end) this.#etherType(etherType, { ...extent, start }, 'No header is known for this protocol')
+    if (start < extent.end)
+      this.#etherType(etherType, { ...extent, start }, 'No header is known for this protocol')
   }
 
   /** Adds the header at the extent's start and returns its layer; `undefined` if there is no byte of it. */
@@ -147,7 +153,16 @@ class Walk {
     note?: string,
   ): void {
     if (start >= end) return
-    this.#add({ name, title, ref: '', start, end, depth: this.#depth, fields, ...(note === undefined ? {} : { note }) })
+    this.#add({
+      name,
+      title,
+      ref: '',
+      start,
+      end,
+      depth: this.#depth,
+      fields,
+      ...(note === undefined ? {} : { note }),
+    })
   }
 
   #padding(start: number, end: number, note: string): void {
@@ -172,7 +187,8 @@ class Walk {
     if (etherType <= 1500) {
       // IEEE 802.3 clause 3.2.6: up to 1500 it is the length of an LLC frame.
       this.#remark('etherType', { meaning: `IEEE 802.3 length: ${etherType} bytes` })
-      return this.#payload({ ...extent, start: layer.end }, 'LLC frame')
+      this.#payload({ ...extent, start: layer.end }, 'LLC frame')
+      return
     }
     this.#etherType(etherType, { ...extent, start: layer.end }, 'No header is known for this EtherType')
   }
@@ -182,24 +198,32 @@ class Walk {
     const name = headerOfEtherType[etherType]
     switch (name) {
       case 'ipv4':
-        return this.#ipv4(extent)
+        this.#ipv4(extent)
+        return
       case 'ipv6':
-        return this.#ipv6(extent)
+        this.#ipv6(extent)
+        return
       case 'arp': {
         const layer = this.#header(headers.arp, extent)!
-        return this.#padding(layer.end, extent.end, 'behind the ARP packet, to fill the frame')
+        this.#padding(layer.end, extent.end, 'behind the ARP packet, to fill the frame')
+        return
       }
       case 'vlan': {
         const layer = this.#header(vlan, extent)!
-        if (layer.end - layer.start < vlan.minimumLength || this.layers.length >= MAXIMUM_LAYERS)
-          return this.#payload({ ...extent, start: layer.end })
+        if (layer.end - layer.start < vlan.minimumLength || this.layers.length >= MAXIMUM_LAYERS) {
+          this.#payload({ ...extent, start: layer.end })
+          return
+        }
         const inner = readUint16(this.#bytes, extent.start + vlan.offset.etherType)
-        return this.#etherType(inner, { ...extent, start: layer.end }, unknown)
+        this.#etherType(inner, { ...extent, start: layer.end }, unknown)
+        return
       }
       case 'ethernet':
-        return this.#ethernet(extent)
+        this.#ethernet(extent)
+        return
       default:
-        return this.#payload(extent, 'Data', unknown)
+        this.#payload(extent, 'Data', unknown)
+        return
     }
   }
 
@@ -209,16 +233,25 @@ class Walk {
     const layer = this.#header(ipv4, extent)!
     const headerLength = 4 * (bytes[start]! & 15)
     if (end - start < IPV4_HEADER_LENGTH || layer.end < start + headerLength) return
-    if (bytes[start]! >> 4 !== 4 || headerLength < IPV4_HEADER_LENGTH)
-      return this.#payload({ ...extent, start: layer.end }, 'Data', 'not followed: the header above is wrong')
+    if (bytes[start]! >> 4 !== 4 || headerLength < IPV4_HEADER_LENGTH) {
+      this.#payload({ ...extent, start: layer.end }, 'Data', 'not followed: the header above is wrong')
+      return
+    }
     this.#checksum('checksum', start, layer.end, start + ipv4.offset.checksum)
     const totalLength = readUint16(bytes, start + ipv4.offset.totalLength)
-    if (totalLength < headerLength) return this.#payload({ ...extent, start: layer.end })
+    if (totalLength < headerLength) {
+      this.#payload({ ...extent, start: layer.end })
+      return
+    }
     if (start + totalLength > extent.claimed && extent.claimed > end)
       this.#remark('totalLength', {
         problem: `found ${totalLength} bytes, expected at most the ${extent.claimed - start} that its carrier has`,
       })
-    const inner: Extent = { start: layer.end, end: Math.min(end, start + totalLength), claimed: start + totalLength }
+    const inner: Extent = {
+      start: layer.end,
+      end: Math.min(end, start + totalLength),
+      claimed: start + totalLength,
+    }
     const flags = readUint16(bytes, start + ipv4.offset.reserved)
     const offset = 8 * (flags & 0x1fff)
     if (offset > 0) {
@@ -236,8 +269,10 @@ class Walk {
     const bytes = this.#bytes
     const layer = this.#header(ipv6, extent)!
     if (end - start < IPV6_HEADER_LENGTH) return
-    if (bytes[start]! >> 4 !== 6)
-      return this.#payload({ ...extent, start: layer.end }, 'Data', 'not followed: the header above is wrong')
+    if (bytes[start]! >> 4 !== 6) {
+      this.#payload({ ...extent, start: layer.end }, 'Data', 'not followed: the header above is wrong')
+      return
+    }
     const claimed = layer.end + readUint16(bytes, start + ipv6.offset.payloadLength)
     if (claimed > extent.claimed && extent.claimed > end)
       this.#remark('payloadLength', {
@@ -253,33 +288,50 @@ class Walk {
   #protocol(protocol: number, extent: Extent, network: Network): void {
     if (extent.start >= extent.end) return
     const name = headerOfIpProtocol[protocol]
-    if (network.family === 6 && isExtension(name)) return this.#extension(name, extent, network)
+    if (network.family === 6 && isExtension(name)) {
+      this.#extension(name, extent, network)
+      return
+    }
     switch (name) {
       case 'icmp':
-        return this.#icmp(extent, network)
+        this.#icmp(extent, network)
+        return
       case 'icmpv6':
-        return this.#icmpv6(extent, network)
+        this.#icmpv6(extent, network)
+        return
       case 'tcp':
-        return this.#tcp(extent, network)
+        this.#tcp(extent, network)
+        return
       case 'udp':
-        return this.#udp(extent, network)
+        this.#udp(extent, network)
+        return
       case 'ipv4':
-        return this.#inside(extent, () => this.#ipv4(extent))
+        this.#inside(extent, () => this.#ipv4(extent))
+        return
       case 'ipv6':
-        return this.#inside(extent, () => this.#ipv6(extent))
+        this.#inside(extent, () => this.#ipv6(extent))
+        return
       case 'gre':
-        return this.#gre(extent, network)
+        this.#gre(extent, network)
+        return
       case 'etherip': {
         const layer = this.#header(headers.etherip, extent)!
         const inner = { ...extent, start: layer.end }
-        if (layer.fields.some(({ problem }) => problem !== undefined))
-          return this.#payload(inner, 'Data', 'not followed: the header above is wrong')
-        return this.#inside(inner, () => this.#ethernet(inner))
+        if (layer.fields.some(({ problem }) => problem !== undefined)) {
+          this.#payload(inner, 'Data', 'not followed: the header above is wrong')
+          return
+        }
+        this.#inside(inner, () => this.#ethernet(inner))
+        return
       }
       default: {
-        if (protocol === IpProtocol.esp) return this.#esp(extent)
+        if (protocol === IpProtocol.esp) {
+          this.#esp(extent)
+          return
+        }
         const what = ipProtocolNames[protocol]
-        return this.#payload(extent, what ?? `Protocol ${protocol}`, 'not looked into')
+        this.#payload(extent, what ?? `Protocol ${protocol}`, 'not looked into')
+        return
       }
     }
   }
@@ -289,24 +341,40 @@ class Walk {
     const ref = 'RFC 4303 section 2'
     const fields: FieldRange[] = []
     const stops = [start, Math.min(end, start + 4), Math.min(end, start + 8), end]
-    const labels = ['Security parameters index (SPI)', 'Sequence number', 'Encrypted data and integrity check']
+    const labels = [
+      'Security parameters index (SPI)',
+      'Sequence number',
+      'Encrypted data and integrity check',
+    ]
     for (const [i, label] of labels.entries()) {
       const [from, to] = [stops[i]!, stops[i + 1]!]
       if (from >= to) continue
-      const number = i === 1 && to - from === 4 ? { value: String(Number.parseInt(hexOf(this.#bytes, from, to), 16)) } : {}
+      const number =
+        i === 1 && to - from === 4 ? { value: String(Number.parseInt(hexOf(this.#bytes, from, to), 16)) } : {}
       const name = ['spi', 'sequenceNumber', 'data'][i]!
       fields.push(bytesField(name, label, this.#bytes, from, to, { ref, ...number }))
     }
     const title = 'Encapsulating Security Payload'
-    this.#add({ name: 'esp', title, ref, start, end, depth: this.#depth, fields, note: 'its content needs the key' })
+    this.#add({
+      name: 'esp',
+      title,
+      ref,
+      start,
+      end,
+      depth: this.#depth,
+      fields,
+      note: 'its content needs the key',
+    })
   }
 
   #extension(name: ExtensionName, extent: Extent, network: Network): void {
     const bytes = this.#bytes
     const { start, end } = extent
     const layer = this.#header(headers[name], extent)!
-    if (end - start < 8 || this.layers.length >= MAXIMUM_LAYERS)
-      return this.#payload({ ...extent, start: layer.end })
+    if (end - start < 8 || this.layers.length >= MAXIMUM_LAYERS) {
+      this.#payload({ ...extent, start: layer.end })
+      return
+    }
     const length = name === 'fragmentHeader' ? 8 : 8 * (bytes[start + 1]! + 1)
     const stop = Math.min(end, start + length)
     if (layer.end < stop) {
@@ -316,9 +384,15 @@ class Walk {
     }
     const inner = { ...extent, start: stop }
     if (start + length > end) return
-    if (name !== 'fragmentHeader') return this.#protocol(bytes[start]!, inner, network)
+    if (name !== 'fragmentHeader') {
+      this.#protocol(bytes[start]!, inner, network)
+      return
+    }
     const fragment = readUint16(bytes, start + 2)
-    if (fragment >> 3 === 0) return this.#protocol(bytes[start]!, inner, { ...network, fragment: (fragment & 1) !== 0 })
+    if (fragment >> 3 === 0) {
+      this.#protocol(bytes[start]!, inner, { ...network, fragment: (fragment & 1) !== 0 })
+      return
+    }
     this.#payload(inner, 'Fragment data', `from byte ${fragment & 0xfff8} of a fragmented packet`)
   }
 
@@ -329,8 +403,14 @@ class Walk {
     if (end - start < ICMP_HEADER_LENGTH) return
     const type = this.#bytes[start]!
     const inner = { ...extent, start: layer.end }
-    if (icmpErrorTypes.includes(type)) return this.#quote(inner, 4, 4 * this.#bytes[start + icmp.offset.length]!)
-    if (type === IcmpType.echo || type === IcmpType.echoReply) return this.#echo(inner)
+    if (icmpErrorTypes.includes(type)) {
+      this.#quote(inner, 4, 4 * this.#bytes[start + icmp.offset.length]!)
+      return
+    }
+    if (type === IcmpType.echo || type === IcmpType.echoReply) {
+      this.#echo(inner)
+      return
+    }
     this.#payload(inner)
   }
 
@@ -342,12 +422,19 @@ class Walk {
     this.#transportChecksum(extent, network, icmpv6.offset.checksum, IpProtocol.icmpv6)
     if (end - start < 8) return
     const inner = { ...extent, start: layer.end }
-    if (name !== undefined) return this.#payload(inner)
+    if (name !== undefined) {
+      this.#payload(inner)
+      return
+    }
     if (type < ICMPV6_FIRST_INFORMATIONAL) {
       const words = type === Icmpv6Type.destinationUnreachable || type === Icmpv6Type.timeExceeded
-      return this.#quote(inner, 6, words ? 8 * this.#bytes[start + icmpv6.offset.length]! : 0)
+      this.#quote(inner, 6, words ? 8 * this.#bytes[start + icmpv6.offset.length]! : 0)
+      return
     }
-    if (type === Icmpv6Type.echoRequest || type === Icmpv6Type.echoReply) return this.#echo(inner)
+    if (type === Icmpv6Type.echoRequest || type === Icmpv6Type.echoReply) {
+      this.#echo(inner)
+      return
+    }
     this.#payload(inner)
   }
 
@@ -382,12 +469,16 @@ class Walk {
     const length = readUint16(this.#bytes, start + udp.offset.length)
     const stop = length < udp.minimumLength ? claimed : start + length
     if (stop > claimed && !network.fragment && claimed <= end)
-      this.#remark('length', { problem: `found ${length} bytes, expected at most the ${claimed - start} in its packet` })
+      this.#remark('length', {
+        problem: `found ${length} bytes, expected at most the ${claimed - start} in its packet`,
+      })
     const datagram = { start, end: Math.min(end, stop), claimed: Math.min(claimed, stop) }
     if (readUint16(this.#bytes, start + udp.offset.checksum) !== 0)
       this.#transportChecksum(datagram, network, udp.offset.checksum, IpProtocol.udp)
     else if (network.family === 6)
-      this.#remark('checksum', { problem: 'found 0, expected a checksum: over IPv6 it must be there (RFC 8200 section 8.1)' })
+      this.#remark('checksum', {
+        problem: 'found 0, expected a checksum: over IPv6 it must be there (RFC 8200 section 8.1)',
+      })
     else this.#remark('checksum', { meaning: 'none was computed' })
     this.#payload({ ...datagram, start: layer.end })
     this.#padding(datagram.end, end, 'behind the UDP datagram: not part of it')
@@ -396,24 +487,38 @@ class Walk {
   #gre(extent: Extent, network: Network): void {
     const { start, end } = extent
     const bytes = this.#bytes
-    const first4 = end - start < 4 ? 0 : bytes[start]! * 0x1000000 + (readUint16(bytes, start + 1) << 8) + bytes[start + 3]!
-    if (headerOfGreStart[first4] === 'eoip') return this.#eoip(extent)
+    const first4 =
+      end - start < 4
+        ? 0
+        : bytes[start]! * 0x1000000 + (readUint16(bytes, start + 1) << 8) + bytes[start + 3]!
+    if (headerOfGreStart[first4] === 'eoip') {
+      this.#eoip(extent)
+      return
+    }
     const layer = this.#header(headers.gre, extent)!
     if (end - start < 4) return
     const flags = readUint16(bytes, start)
     const inner = { ...extent, start: layer.end }
     if (flags & 0x8000 && layer.end - start >= 8) this.#greChecksum(extent, network)
-    if ((flags & 7) !== 0 || flags & 0x4800)
-      return this.#payload(inner, 'Data', 'not followed: this form of GRE is not read here')
+    if ((flags & 7) !== 0 || flags & 0x4800) {
+      this.#payload(inner, 'Data', 'not followed: this form of GRE is not read here')
+      return
+    }
     const protocol = readUint16(bytes, start + 2)
     // eoip(4)'s and gre(4)'s keepalives: protocol 0 says that nothing is to be forwarded.
-    if (protocol === 0) return this.#payload(inner, 'Data', 'keepalive')
+    if (protocol === 0) {
+      this.#payload(inner, 'Data', 'keepalive')
+      return
+    }
     this.#inside(inner, () => this.#etherType(protocol, inner, 'No header is known for this protocol type'))
   }
 
   /** RFC 2784 section 2.5: over the GRE header and its payload. */
   #greChecksum({ start, end, claimed }: Extent, network: Network): void {
-    if (claimed > end || network.fragment) return this.#notChecked(end, claimed, network.fragment)
+    if (claimed > end || network.fragment) {
+      this.#notChecked(end, claimed, network.fragment)
+      return
+    }
     this.#checksum('checksum', start, end, start + 4)
   }
 
@@ -422,7 +527,10 @@ class Walk {
     const layer = this.#header(eoip, extent)!
     if (end - start < eoip.minimumLength) return
     const length = readUint16(this.#bytes, start + eoip.offset.payloadLength)
-    if (length === 0) return this.#padding(layer.end, end, 'behind a keepalive')
+    if (length === 0) {
+      this.#padding(layer.end, end, 'behind a keepalive')
+      return
+    }
     const stop = layer.end + length
     const inner = { start: layer.end, end: Math.min(end, stop), claimed: Math.min(claimed, stop) }
     this.#inside(inner, () => this.#ethernet(inner))
@@ -454,7 +562,10 @@ class Walk {
     protocol: number | undefined,
   ): void {
     if (end < start + field + 2) return
-    if (claimed > end || network.fragment) return this.#notChecked(end, claimed, network.fragment)
+    if (claimed > end || network.fragment) {
+      this.#notChecked(end, claimed, network.fragment)
+      return
+    }
     const { offset } = network.family === 4 ? ipv4 : ipv6
     const pseudo =
       protocol === undefined
@@ -473,7 +584,10 @@ class Walk {
 type ExtensionName = 'hopByHop' | 'routingHeader' | 'fragmentHeader' | 'destinationOptions'
 
 const isExtension = (name: HeaderName | undefined): name is ExtensionName =>
-  name === 'hopByHop' || name === 'routingHeader' || name === 'fragmentHeader' || name === 'destinationOptions'
+  name === 'hopByHop' ||
+  name === 'routingHeader' ||
+  name === 'fragmentHeader' ||
+  name === 'destinationOptions'
 
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
 

@@ -2,7 +2,13 @@
 import { type CodeTable, defineHeader, type Header, octets, uint } from '../../wire/layout.js'
 import { etherTypeNames } from '../../wire/numbers.js'
 
-const families: CodeTable = { 2: 'IPv4', 10: 'IPv6 (Linux)', 24: 'IPv6 (OpenBSD)', 28: 'IPv6 (FreeBSD)', 30: 'IPv6 (macOS)' }
+const families: CodeTable = {
+  2: 'IPv4',
+  10: 'IPv6 (Linux)',
+  24: 'IPv6 (OpenBSD)',
+  28: 'IPv6 (FreeBSD)',
+  30: 'IPv6 (macOS)',
+}
 
 export interface LoopbackHeader {
   family: number

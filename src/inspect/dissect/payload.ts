@@ -20,12 +20,17 @@ export function echoData(bytes: Uint8Array, start: number, end: number): FieldRa
     const time = linuxTime(bytes, start)
     if (time !== undefined)
       return [
-        bytesField('time', 'Ping time stamp', bytes, start, start + LINUX_PING_HEAD, { value: time, ref: RFC }),
+        bytesField('time', 'Ping time stamp', bytes, start, start + LINUX_PING_HEAD, {
+          value: time,
+          ref: RFC,
+        }),
         pattern(bytes, start, start + LINUX_PING_HEAD, end),
       ]
   }
   if (length > 0 && counts(bytes, start, 0, length)) return [pattern(bytes, start, start, end)]
-  return length === 0 ? [] : [bytesField('data', 'Ping data', bytes, start, end, { ref: RFC, ...textMeaning(bytes, start, end) })]
+  return length === 0
+    ? []
+    : [bytesField('data', 'Ping data', bytes, start, end, { ref: RFC, ...textMeaning(bytes, start, end) })]
 }
 
 function openBsdPing(bytes: Uint8Array, start: number, end: number): FieldRange[] {

@@ -160,7 +160,13 @@ export class Arithmetic {
     if (token.text === '-' && token.kind === 'symbol') {
       this.at++
       const inner = this.#deeper(() => this.#factor())
-      return inner === undefined ? undefined : combine(() => 0, inner, (a, b) => (a - b) >>> 0)
+      return inner === undefined
+        ? undefined
+        : combine(
+            () => 0,
+            inner,
+            (a, b) => (a - b) >>> 0,
+          )
     }
     if (token.text === '(' && token.kind === 'symbol') {
       this.at++
@@ -184,7 +190,9 @@ export class Arithmetic {
 
   #deeper<R>(parse: () => R): R {
     if (++this.#depth > MAXIMUM_DEPTH)
-      throw filterError(this.#text, this.#peek().column, 'nested too deep', { expected: `at most ${MAXIMUM_DEPTH}` })
+      throw filterError(this.#text, this.#peek().column, 'nested too deep', {
+        expected: `at most ${MAXIMUM_DEPTH}`,
+      })
     const result = parse()
     this.#depth--
     return result

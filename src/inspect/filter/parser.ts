@@ -152,7 +152,9 @@ export class FilterParser {
 
   #nest<R>(parse: () => R): R {
     if (++this.#depth > MAXIMUM_DEPTH)
-      throw filterError(this.#text, this.#peek().column, 'nested too deep', { expected: `at most ${MAXIMUM_DEPTH}` })
+      throw filterError(this.#text, this.#peek().column, 'nested too deep', {
+        expected: `at most ${MAXIMUM_DEPTH}`,
+      })
     const result = parse()
     this.#depth--
     return result
@@ -163,7 +165,10 @@ export class FilterParser {
     const token = this.#peek()
     const next = this.#tokens[this.#at + 1]
     const begins =
-      token.kind === 'number' || ['(', '-'].includes(token.text) || next?.text === '[' || Arithmetic.names(token.text)
+      token.kind === 'number' ||
+      ['(', '-'].includes(token.text) ||
+      next?.text === '[' ||
+      Arithmetic.names(token.text)
     if (!begins) return undefined
     const arithmetic = new Arithmetic(this.#text, this.#tokens, this.#at, this.#tags)
     const found = arithmetic.relation()
@@ -231,7 +236,8 @@ export class FilterParser {
     if (isLayer && given.direction === undefined && given.type === undefined) {
       // A protocol alone.
       this.#last = {}
-      if (layer === 'ether') throw this.#unexpected(this.#peek(), '"host", "src", "dst" or "proto" after "ether"')
+      if (layer === 'ether')
+        throw this.#unexpected(this.#peek(), '"host", "src", "dst" or "proto" after "ether"')
       return this.#protocolAlone(layer)
     }
     const bare = given.layer === undefined && given.direction === undefined && given.type === undefined
@@ -252,7 +258,11 @@ export class FilterParser {
       expected: 'a protocol, or "host", "net", "port", "src", "dst"',
       ...(looksLikeAddress
         ? { mend: `write "host ${token.text}"` }
-        : { mend: didYouMean(token.text, keywords) ?? 'a test begins with what it is about, as in "host 10.0.0.1"' }),
+        : {
+            mend:
+              didYouMean(token.text, keywords) ??
+              'a test begins with what it is about, as in "host 10.0.0.1"',
+          }),
     })
   }
 
@@ -312,7 +322,10 @@ export class FilterParser {
       })
     const protocol = numeric ?? protocols[token.text]
     if (protocol === undefined || protocol > 255)
-      throw this.#unexpected(token, `an IP protocol: 0 to 255, or one of ${Object.keys(protocols).join(', ')}`)
+      throw this.#unexpected(
+        token,
+        `an IP protocol: 0 to 255, or one of ${Object.keys(protocols).join(', ')}`,
+      )
     return protocolTest(protocol, layer === 'ip' ? 4 : layer === 'ip6' ? 6 : undefined, this.#tags)
   }
 
@@ -336,7 +349,10 @@ export class FilterParser {
     }
     const named = type === 'port' ? portOfName(token.text) : undefined
     if (named === undefined)
-      throw this.#unexpected(token, type === 'port' ? 'a port, 0 to 65535, or a service' : 'a range, as in 1000-2000')
+      throw this.#unexpected(
+        token,
+        type === 'port' ? 'a port, 0 to 65535, or a service' : 'a range, as in 1000-2000',
+      )
     const tests: Test[] = []
     for (const [transport, port] of Object.entries(named) as ['tcp' | 'udp', number][])
       if (layer === undefined || layer === transport)
@@ -444,7 +460,8 @@ export class FilterParser {
 
 const mendOf = (mend: string | undefined): { mend?: string } => (mend === undefined ? {} : { mend })
 
-const familyOf = (name: string): 4 | 6 | undefined => (name === 'icmp' || name === 'igmp' ? 4 : name === 'icmp6' ? 6 : undefined)
+const familyOf = (name: string): 4 | 6 | undefined =>
+  name === 'icmp' || name === 'igmp' ? 4 : name === 'icmp6' ? 6 : undefined
 
 const identifierOf = (type: string | undefined): string =>
   type === 'port'

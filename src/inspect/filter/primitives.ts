@@ -29,9 +29,18 @@ const anyTest =
   (packet) =>
     tests.some((test) => test(packet))
 
-export const both = (a: Test, b: Test): Test => (packet) => a(packet) && b(packet)
-export const either = (a: Test, b: Test): Test => (packet) => a(packet) || b(packet)
-export const negate = (a: Test): Test => (packet) => !a(packet)
+export const both =
+  (a: Test, b: Test): Test =>
+  (packet) =>
+    a(packet) && b(packet)
+export const either =
+  (a: Test, b: Test): Test =>
+  (packet) =>
+    a(packet) || b(packet)
+export const negate =
+  (a: Test): Test =>
+  (packet) =>
+    !a(packet)
 
 const inDirection = (direction: Direction, source: Test, destination: Test): Test => {
   switch (direction) {
@@ -53,7 +62,8 @@ export const etherTypeTest =
 
 /** IP protocol in IPv4, or in IPv6 directly or behind a fragment header, as BPF does; no other extension header. */
 export function protocolTest(protocol: number, family: 4 | 6 | undefined, tags: number): Test {
-  const in4: Test = (packet) => packet.isIp4(tags) && packet.load8(packet.network(tags) + at4.protocol) === protocol
+  const in4: Test = (packet) =>
+    packet.isIp4(tags) && packet.load8(packet.network(tags) + at4.protocol) === protocol
   const in6: Test = (packet) => {
     if (!packet.isIp6(tags)) return false
     const network = packet.network(tags)
@@ -73,8 +83,10 @@ export function addressTest(
 ): Test {
   const { bytes, mask } = maskOf(wanted)
   const tests: Test[] = []
-  const compare = (offset: number): Test => (packet) =>
-    packet.matches(packet.network(tags) + offset, bytes, mask)
+  const compare =
+    (offset: number): Test =>
+    (packet) =>
+      packet.matches(packet.network(tags) + offset, bytes, mask)
   const add = (name: NetworkName, etherType: number, source: number, destination: number): void => {
     if (network !== undefined && network !== name) return
     tests.push(
@@ -95,7 +107,10 @@ function maskOf(wanted: IpAddress | IpPrefix): { bytes: Uint8Array; mask?: Uint8
 }
 
 export function macTest(wanted: MacAddress, direction: Direction): Test {
-  const compare = (offset: number): Test => (packet) => packet.matches(offset, wanted.bytes)
+  const compare =
+    (offset: number): Test =>
+    (packet) =>
+      packet.matches(offset, wanted.bytes)
   return both(
     (packet) => packet.linkType === LinkType.ethernet,
     inDirection(direction, compare(ethernet.offset.source), compare(ethernet.offset.destination)),
@@ -176,7 +191,9 @@ export function baseOf(name: string, tags: number): Base | undefined {
       return (packet) => {
         if (!packet.isIp6(tags)) return -1
         const network = packet.network(tags)
-        return packet.load8(network + at6.nextHeader) === IpProtocol.icmpv6 ? network + IPV6_HEADER_LENGTH : -1
+        return packet.load8(network + at6.nextHeader) === IpProtocol.icmpv6
+          ? network + IPV6_HEADER_LENGTH
+          : -1
       }
   }
   const protocol = ip4Bases[name]

@@ -17,7 +17,10 @@ export function filterError(
   summary: string,
   details: { found?: string; expected?: string; mend?: string } = {},
 ): WarrenError {
-  return new WarrenError('INSPECT_FILTER', summary, { where: `filter "${text}", column ${column}`, ...details })
+  return new WarrenError('INSPECT_FILTER', summary, {
+    where: `filter "${text}", column ${column}`,
+    ...details,
+  })
 }
 
 export function tokenize(text: string): Token[] {

@@ -34,7 +34,9 @@ function printHeader(p: Printing, at: number, length: number): void {
   const { bytes } = p
   const source = macText(bytes, at + ethernet.offset.source)
   const destination = macText(bytes, at + ethernet.offset.destination)
-  const type = p.quick ? '' : ` ${etherTypeText(readUint16(bytes, at + ethernet.offset.etherType), p.numeric)}`
+  const type = p.quick
+    ? ''
+    : ` ${etherTypeText(readUint16(bytes, at + ethernet.offset.etherType), p.numeric)}`
   p.out += `${source} ${destination}${type} ${length}: `
 }
 
@@ -49,12 +51,15 @@ function printPayload(
 ): void {
   switch (etherType) {
     case EtherType.ipv4:
-      return printIp(p, at, length)
+      printIp(p, at, length)
+      return
     case EtherType.ipv6:
-      return printIp6(p, at, length)
+      printIp6(p, at, length)
+      return
     case EtherType.arp:
     case REVARP:
-      return printArp(p, at, length)
+      printArp(p, at, length)
+      return
     case EtherType.vlan:
     case EtherType.qinq:
       if (tags >= MAXIMUM_TAGS) break
@@ -63,7 +68,7 @@ function printPayload(
         return
       }
       p.out += tagText(p, etherType, at)
-      return printPayload(
+      printPayload(
         p,
         frame,
         readUint16(p.bytes, at + vlan.offset.etherType),
@@ -72,6 +77,7 @@ function printPayload(
         frameLength,
         tags + 1,
       )
+      return
   }
   printUnknown(p, frame, etherType, at, frameLength)
 }

@@ -7,7 +7,14 @@ import { printIp6 } from './ip6.js'
 import { has, type Printing } from './printing.js'
 import { hex } from './text.js'
 
-const flag = { checksum: 0x8000, routing: 0x4000, key: 0x2000, sequence: 0x1000, strict: 0x0800, acknowledgment: 0x80 }
+const flag = {
+  checksum: 0x8000,
+  routing: 0x4000,
+  key: 0x2000,
+  sequence: 0x1000,
+  strict: 0x0800,
+  acknowledgment: 0x80,
+}
 const PPP = 0x880b
 
 export function printGre(p: Printing, at: number, length: number): void {

@@ -1,8 +1,7 @@
 /** ICMP for IPv4. With -v the checksum is said, with -vv also the datagram that an error quotes. */
 import { readUint16, readUint32 } from '../../base/index.js'
 import { icmpErrorTypes } from '../../wire/bindings.js'
-import { icmpChecksum } from '../../wire/icmp.js'
-import { ICMP_HEADER_LENGTH, IcmpType, IcmpUnreachable, icmp } from '../../wire/icmp.js'
+import { ICMP_HEADER_LENGTH, IcmpType, IcmpUnreachable, icmp, icmpChecksum } from '../../wire/icmp.js'
 import { IPV4_HEADER_LENGTH, ipv4 } from '../../wire/ipv4.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { printIp } from './ip.js'
@@ -25,7 +24,9 @@ export function printIcmp(p: Printing, start: number, length: number, ip: number
   if (p.verbose > 0 && length >= ICMP_HEADER_LENGTH && has(p, start, length)) {
     const wrong = icmpChecksum(bytes, start, start + length)
     p.out +=
-      wrong === undefined ? ' [icmp cksum ok]' : ` [bad icmp cksum ${hex(wrong.found)}! -> ${hex(wrong.expected)}]`
+      wrong === undefined
+        ? ' [icmp cksum ok]'
+        : ` [bad icmp cksum ${hex(wrong.found)}! -> ${hex(wrong.expected)}]`
   }
   const quoted = start + ICMP_HEADER_LENGTH
   if (p.verbose > 1 && icmpErrorTypes.includes(bytes[start]!) && has(p, quoted, IPV4_HEADER_LENGTH)) {
@@ -123,8 +124,10 @@ function unreachableText(p: Printing, start: number, code: number, quoted: numbe
       const ports = quoted + 4 * (bytes[quoted]! & 15)
       if (!has(p, ports, 4)) return undefined
       const port = readUint16(bytes, ports + 2)
-      if (protocol === IpProtocol.tcp) return `${destination} tcp port ${tcpPort(port, p.numeric)} unreachable`
-      if (protocol === IpProtocol.udp) return `${destination} udp port ${udpPort(port, p.numeric)} unreachable`
+      if (protocol === IpProtocol.tcp)
+        return `${destination} tcp port ${tcpPort(port, p.numeric)} unreachable`
+      if (protocol === IpProtocol.udp)
+        return `${destination} udp port ${udpPort(port, p.numeric)} unreachable`
       return `${destination} protocol ${protocol} port ${port} unreachable`
     }
     case IcmpUnreachable.fragmentationNeeded: {

@@ -2,8 +2,13 @@
 import { readUint16, readUint32 } from '../../base/index.js'
 import { ICMPV6_HEADER_LENGTH, Icmpv6Type, Icmpv6Unreachable, icmpv6 } from '../../wire/icmpv6.js'
 import { IPV6_HEADER_LENGTH, ipv6 } from '../../wire/ipv6.js'
+import {
+  ndRedirect,
+  neighborAdvertisement,
+  neighborSolicitation,
+  routerAdvertisement,
+} from '../../wire/nd.js'
 import { NdOption } from '../../wire/nd-options.js'
-import { neighborAdvertisement, neighborSolicitation, ndRedirect, routerAdvertisement } from '../../wire/nd.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { tcpPort, udpPort } from './names.js'
 import { has, type Printing } from './printing.js'
@@ -42,7 +47,9 @@ function messageText(p: Printing, start: number, end: number): string | undefine
     case Icmpv6Type.destinationUnreachable:
       return quotedThere ? unreachableText(p, code, quoted) : undefined
     case Icmpv6Type.packetTooBig:
-      return has(p, start, ICMPV6_HEADER_LENGTH) ? `icmp6: too big ${readUint32(bytes, start + at.mtu)}` : undefined
+      return has(p, start, ICMPV6_HEADER_LENGTH)
+        ? `icmp6: too big ${readUint32(bytes, start + at.mtu)}`
+        : undefined
     case Icmpv6Type.timeExceeded:
       if (!quotedThere) return undefined
       if (code === 0) return `icmp6: time exceeded in-transit for ${ip6Text(bytes, quoted + at6.destination)}`

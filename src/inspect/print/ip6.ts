@@ -1,9 +1,9 @@
 /** IPv6 and its extension headers. */
 import { readUint16, readUint32 } from '../../base/index.js'
-import { IpProtocol } from '../../wire/numbers.js'
 import { IPV6_HEADER_LENGTH, ipv6 } from '../../wire/ipv6.js'
-import { printEtherip } from './etherip.js'
+import { IpProtocol } from '../../wire/numbers.js'
 import { printAh, printEsp } from './esp.js'
+import { printEtherip } from './etherip.js'
 import { printGre } from './gre.js'
 import { printIcmp6 } from './icmp6.js'
 import { printIp } from './ip.js'
@@ -49,7 +49,8 @@ function printChain(p: Printing, at: number, payloadLength: number): void {
   const addresses = `${ip6Text(bytes, at + at6.source)} > ${ip6Text(bytes, at + at6.destination)}`
   let next = bytes[at + at6.nextHeader]!
   let here = at + IPV6_HEADER_LENGTH
-  if (next !== IpProtocol.tcp && next !== IpProtocol.udp && next !== IpProtocol.etherip) p.out += `${addresses}: `
+  if (next !== IpProtocol.tcp && next !== IpProtocol.udp && next !== IpProtocol.etherip)
+    p.out += `${addresses}: `
   for (let count = 0; count < MAXIMUM_EXTENSIONS; count++) {
     const rest = end - here
     switch (next) {
@@ -80,23 +81,32 @@ function printChain(p: Printing, at: number, payloadLength: number): void {
         break
       }
       case IpProtocol.tcp:
-        return printTcp(p, here, rest, at, 6)
+        printTcp(p, here, rest, at, 6)
+        return
       case IpProtocol.udp:
-        return printUdp(p, here, rest, at, 6)
+        printUdp(p, here, rest, at, 6)
+        return
       case IpProtocol.icmpv6:
-        return printIcmp6(p, here, rest, at)
+        printIcmp6(p, here, rest, at)
+        return
       case IpProtocol.ipip:
-        return nested(p, () => printIp(p, here, rest))
+        nested(p, () => printIp(p, here, rest))
+        return
       case IpProtocol.ipv6:
-        return nested(p, () => printIp6(p, here, rest))
+        nested(p, () => printIp6(p, here, rest))
+        return
       case IpProtocol.gre:
-        return nested(p, () => printGre(p, here, rest))
+        nested(p, () => printGre(p, here, rest))
+        return
       case IpProtocol.etherip:
-        return nested(p, () => printEtherip(p, here, rest, addresses))
+        nested(p, () => printEtherip(p, here, rest, addresses))
+        return
       case IpProtocol.esp:
-        return printEsp(p, here, rest)
+        printEsp(p, here, rest)
+        return
       case IpProtocol.ah:
-        return printAh(p, here, rest)
+        printAh(p, here, rest)
+        return
       case IpProtocol.noNextHeader:
         p.out += 'no next header'
         return

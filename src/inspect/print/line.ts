@@ -97,7 +97,10 @@ export const tcpdumpLine = (
 ): string => new TcpdumpPrinter(options).line(bytes, linkType, options)
 
 function printLink(p: Printing, linkType: number, length: number): void {
-  if (linkType === LinkType.ethernet) return printEthernet(p, 0, length)
+  if (linkType === LinkType.ethernet) {
+    printEthernet(p, 0, length)
+    return
+  }
   const header = linkHeaderLength(linkType)
   if (p.end < header) {
     p.out += linkType === LinkType.linuxSll ? '[|sll]' : '[|null]'
@@ -107,13 +110,17 @@ function printLink(p: Printing, linkType: number, length: number): void {
   if (p.link) p.out += headerText(p, linkType, etherType, length)
   switch (etherType) {
     case EtherType.ipv4:
-      return printIp(p, header, length - header)
+      printIp(p, header, length - header)
+      return
     case EtherType.ipv6:
-      return printIp6(p, header, length - header)
+      printIp6(p, header, length - header)
+      return
     case EtherType.arp:
-      return printArp(p, header, length - header)
+      printArp(p, header, length - header)
+      return
     default:
-      if (linkType === LinkType.linuxSll) p.out += `sll ${etherTypeText(etherType, p.numeric)} ${length - header}`
+      if (linkType === LinkType.linuxSll)
+        p.out += `sll ${etherTypeText(etherType, p.numeric)} ${length - header}`
       else if (header === NULL_HEADER_LENGTH) p.out += `AF ${loopbackFamily(p.bytes, 0)} ${length - header}`
       else if (p.end === 0) p.out += '[|ip]'
       else p.out += `bad-ip-version ${p.bytes[0]! >> 4}`
@@ -123,7 +130,8 @@ function printLink(p: Printing, linkType: number, length: number): void {
 function headerText(p: Printing, linkType: number, etherType: number, length: number): string {
   if (linkType === LinkType.linuxSll) {
     const way = ['in', 'bcast', 'mcast', 'other', 'out'][readUint16(p.bytes, 0)] ?? '?'
-    const address = hex(readUint16(p.bytes, 6), 4) + hex(readUint16(p.bytes, 8), 4) + hex(readUint16(p.bytes, 10), 4)
+    const address =
+      hex(readUint16(p.bytes, 6), 4) + hex(readUint16(p.bytes, 8), 4) + hex(readUint16(p.bytes, 10), 4)
     const type = etherTypeText(readUint16(p.bytes, LINUX_SLL_HEADER_LENGTH - 2), p.numeric)
     return `${way} ${address.replace(/(..)(?=.)/g, '$1:')} ${type} ${length}: `
   }

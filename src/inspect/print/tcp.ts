@@ -59,7 +59,9 @@ export function printTcp(p: Printing, start: number, length: number, ip: number,
   if (p.verbose > 0 && has(p, start, length)) {
     const wrong = transportMismatch(bytes, start, length, ip, family, IpProtocol.tcp, at.checksum)
     p.out +=
-      wrong === undefined ? ' [tcp sum ok]' : ` [bad tcp cksum ${hex(wrong.found)}! -> ${hex(wrong.expected)}]`
+      wrong === undefined
+        ? ' [tcp sum ok]'
+        : ` [bad tcp cksum ${hex(wrong.found)}! -> ${hex(wrong.expected)}]`
   }
   const data = length - headerLength
   if (data > 0 || flags & (SYN | FIN | RST)) p.out += ` ${sequence}:${(sequence + data) >>> 0}(${data})`
@@ -110,7 +112,10 @@ function printOptions(p: Printing, from: number, to: number, flags: number, sack
   for (let here = from; here < to; ) {
     p.out += separator
     separator = ','
-    if (!has(p, here, 1)) return fail(p, '[|tcp]')
+    if (!has(p, here, 1)) {
+      fail(p, '[|tcp]')
+      return
+    }
     const kind = bytes[here]!
     if (kind === 0) {
       p.out += 'eol'
@@ -121,11 +126,23 @@ function printOptions(p: Printing, from: number, to: number, flags: number, sack
       here++
       continue
     }
-    if (here + 1 >= to) return fail(p, '[bad opt]')
-    if (!has(p, here, 2)) return fail(p, '[|tcp]')
+    if (here + 1 >= to) {
+      fail(p, '[bad opt]')
+      return
+    }
+    if (!has(p, here, 2)) {
+      fail(p, '[|tcp]')
+      return
+    }
     const length = bytes[here + 1]!
-    if (length < 2 || here + length > to) return fail(p, '[bad opt]')
-    if (!has(p, here, length)) return fail(p, `${optionName(kind)}[|tcp]`)
+    if (length < 2 || here + length > to) {
+      fail(p, '[bad opt]')
+      return
+    }
+    if (!has(p, here, length)) {
+      fail(p, `${optionName(kind)}[|tcp]`)
+      return
+    }
     p.out += optionText(bytes, here, kind, length, flags, sackBase)
     here += length
   }
@@ -137,7 +154,13 @@ function fail(p: Printing, what: string): void {
 }
 
 const optionName = (kind: number): string =>
-  kind === 2 ? 'mss' : kind === 3 ? 'wscale' : kind === 5 ? 'sack' : (numberOptions[kind]?.[0] ?? `opt-${kind}:`)
+  kind === 2
+    ? 'mss'
+    : kind === 3
+      ? 'wscale'
+      : kind === 5
+        ? 'sack'
+        : (numberOptions[kind]?.[0] ?? `opt-${kind}:`)
 
 function optionText(
   bytes: Uint8Array,

@@ -1,0 +1,287 @@
+/** What `warren dump` makes of each packet: lines, explanations, JSON, a capture file. */
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { WarrenError } from '../base/index.js'
+import {
+  ByteWriter,
+  explain,
+  explanationToJson,
+  FastLines,
+  LONGEST_FAST_LINE,
+  linkTypeLabel,
+  type PacketCursor,
+  PcapngWriter,
+  PcapWriter,
+  renderExplanation,
+  TcpdumpPrinter,
+  timeOf,
+} from '../inspect/index.js'
+import type { DumpOptions } from './dump-options.js'
+
+const BLOCK = 512 * 1024
+
+/** Bytes on their way to a stream, in large blocks. */
+export class BufferedOutput {
+  readonly writer: ByteWriter = new ByteWriter(BLOCK)
+  /** True once the reader has gone: `dump | head`. */
+  closed = false
+  readonly #stream: NodeJS.WritableStream
+
+  constructor(stream: NodeJS.WritableStream) {
+    this.#stream = stream
+    stream.on('error', () => {
+      this.closed = true
+    })
+    stream.on('close', () => {
+      this.closed = true
+    })
+  }
+
+  /** Whether the next fast line may not fit. */
+  get full(): boolean {
+    return this.writer.at + LONGEST_FAST_LINE > BLOCK
+  }
+
+  text(text: string): void {
+    this.bytes(Buffer.from(text, 'utf8'))
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const { writer } = this
+    if (writer.at + bytes.length > BLOCK) this.#send()
+    if (bytes.length > BLOCK) {
+      this.#stream.write(bytes)
+      return
+    }
+    writer.bytes.set(bytes, writer.at)
+    writer.at += bytes.length
+  }
+
+  /** Sends what there is, and waits where the reader is slower. */
+  async flush(): Promise<void> {
+    if (this.#send() || this.closed) return
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        this.#stream.removeListener('drain', go)
+        this.#stream.removeListener('close', go)
+        this.#stream.removeListener('error', go)
+        resolve()
+      }
+      this.#stream.on('drain', go)
+      this.#stream.on('close', go)
+      this.#stream.on('error', go)
+    })
+  }
+
+  /** True: the stream takes more at once. */
+  #send(): boolean {
+    const { writer } = this
+    if (writer.at === 0 || this.closed) {
+      writer.at = 0
+      return true
+    }
+    // The stream keeps what it is given: it gets a copy.
+    const block = Buffer.from(writer.bytes.subarray(0, writer.at))
+    writer.at = 0
+    return this.#stream.write(block)
+  }
+}
+
+export interface PacketSink {
+  packet(packet: PacketCursor): void
+  end(): void
+}
+
+export function makeSink(options: DumpOptions, output: BufferedOutput): PacketSink {
+  if (options.writeFile !== undefined) return new FileSink(options.writeFile, options.snaplen, output)
+  if (options.json) return new JsonSink(options, output)
+  if (options.explain) return new ExplainSink(options, output)
+  return new LineSink(options, output)
+}
+
+/** Seconds east of UTC, of this machine's zone. */
+const utcOffset = (epochSeconds: number): number => -60 * new Date(epochSeconds * 1000).getTimezoneOffset()
+
+const printerOf = (options: DumpOptions): TcpdumpPrinter => new TcpdumpPrinter({ ...options, utcOffset })
+
+const bytesOf = ({ buffer, start, end }: PacketCursor, snaplen: number | undefined): Uint8Array =>
+  buffer.subarray(start, snaplen === undefined ? end : Math.min(end, start + snaplen))
+
+class LineSink implements PacketSink {
+  readonly #printer: TcpdumpPrinter
+  readonly #output: BufferedOutput
+  readonly #fast: FastLines | undefined
+  readonly #snaplen: number | undefined
+
+  constructor(options: DumpOptions, output: BufferedOutput) {
+    this.#printer = printerOf(options)
+    this.#output = output
+    this.#snaplen = options.snaplen
+    const { verbose, link, quick, dump, timeFormat, numeric, absolute } = options
+    const plain = verbose === 0 && !link && !quick && dump === undefined
+    if (plain && (timeFormat === 'time' || timeFormat === 'none'))
+      this.#fast = new FastLines(output.writer, this.#printer.flows, {
+        numeric,
+        absolute,
+        stamps: timeFormat === 'time',
+        utcOffset,
+      })
+  }
+
+  packet(packet: PacketCursor): void {
+    const { buffer, start, end, linkType, originalLength, seconds, nanoseconds } = packet
+    const stop = this.#snaplen === undefined ? end : Math.min(end, start + this.#snaplen)
+    if (this.#fast?.write(buffer, start, stop, linkType, originalLength, seconds, nanoseconds)) return
+    const line = this.#printer.line(bytesOf(packet, this.#snaplen), linkType, {
+      time: timeOf(packet),
+      originalLength,
+    })
+    this.#output.text(`${line}\n`)
+  }
+
+  end(): void {}
+}
+
+class ExplainSink implements PacketSink {
+  readonly #printer: TcpdumpPrinter
+  readonly #output: BufferedOutput
+  readonly #snaplen: number | undefined
+  #number = 0
+
+  constructor(options: DumpOptions, output: BufferedOutput) {
+    this.#printer = printerOf(options)
+    this.#output = output
+    this.#snaplen = options.snaplen
+  }
+
+  packet(packet: PacketCursor): void {
+    const { linkType, originalLength } = packet
+    const bytes = bytesOf(packet, this.#snaplen)
+    const line = this.#printer.line(bytes, linkType, { time: timeOf(packet), originalLength })
+    const text = renderExplanation({ ...explain(bytes, linkType, originalLength), line })
+    this.#output.text(`${this.#number++ === 0 ? '' : '\n'}${text}`)
+  }
+
+  end(): void {}
+}
+
+class JsonSink implements PacketSink {
+  readonly #options: DumpOptions
+  readonly #printer: TcpdumpPrinter
+  readonly #output: BufferedOutput
+  #number = 0
+
+  constructor(options: DumpOptions, output: BufferedOutput) {
+    this.#options = options
+    this.#printer = printerOf({ ...options, timeFormat: 'none' })
+    this.#output = output
+    output.text('[')
+  }
+
+  packet(packet: PacketCursor): void {
+    const { linkType, originalLength } = packet
+    const bytes = bytesOf(packet, this.#options.snaplen)
+    const line = this.#printer.line(bytes, linkType, { time: timeOf(packet), originalLength })
+    const value = {
+      number: this.#number + 1,
+      time: `${packet.seconds}.${String(packet.nanoseconds).padStart(9, '0')}`,
+      linkType: linkTypeLabel(linkType),
+      length: originalLength,
+      captured: bytes.length,
+      line,
+      ...(this.#options.explain
+        ? { explanation: explanationToJson(explain(bytes, linkType, originalLength)) }
+        : {}),
+    }
+    this.#output.text(`${this.#number++ === 0 ? '\n' : ',\n'}${JSON.stringify(value)}`)
+  }
+
+  end(): void {
+    this.#output.text(this.#number === 0 ? ']\n' : '\n]\n')
+  }
+}
+
+/** -w: pcap, or pcapng where the name says so. */
+class FileSink implements PacketSink {
+  readonly #name: string
+  readonly #snaplen: number | undefined
+  readonly #write: (bytes: Uint8Array) => void
+  readonly #close: () => void
+  readonly #pcapng: boolean
+  #pcap: PcapWriter | undefined
+  #pcapLinkType = -1
+  readonly #ngWriter = new PcapngWriter()
+  readonly #interfaces = new Map<number, number>()
+
+  constructor(name: string, snaplen: number | undefined, output: BufferedOutput) {
+    this.#name = name
+    this.#snaplen = snaplen
+    this.#pcapng = /\.(pcapng|ntar)$/i.test(name)
+    if (name === '-') {
+      this.#write = (bytes) => output.bytes(bytes)
+      this.#close = () => undefined
+      return
+    }
+    try {
+      const fd = openSync(name, 'w')
+      const block = new ByteWriter(BLOCK)
+      const flush = (): void => {
+        for (let at = 0; at < block.at; ) at += writeSync(fd, block.bytes, at, block.at - at)
+        block.at = 0
+      }
+      this.#write = (bytes) => {
+        if (block.at + bytes.length > BLOCK) flush()
+        block.bytes.set(bytes, block.at)
+        block.at += bytes.length
+      }
+      this.#close = () => {
+        flush()
+        closeSync(fd)
+      }
+    } catch (error) {
+      throw new WarrenError('DUMP_FILE', 'could not write the file', {
+        where: name,
+        found: (error as NodeJS.ErrnoException).code ?? String(error),
+      })
+    }
+    if (this.#pcapng) this.#write(this.#ngWriter.header())
+  }
+
+  packet(packet: PacketCursor): void {
+    const { linkType, originalLength, seconds, nanoseconds } = packet
+    const record = { bytes: bytesOf(packet, this.#snaplen), originalLength, seconds, nanoseconds }
+    if (this.#pcapng) {
+      let interfaceId = this.#interfaces.get(linkType)
+      if (interfaceId === undefined) {
+        interfaceId = this.#interfaces.size
+        this.#interfaces.set(linkType, interfaceId)
+        this.#write(this.#ngWriter.interface({ linkType, nanoseconds: true }))
+      }
+      this.#write(this.#ngWriter.packet({ ...record, interfaceId }))
+      return
+    }
+    if (this.#pcap === undefined) this.#begin(linkType)
+    if (linkType !== this.#pcapLinkType)
+      throw new WarrenError('DUMP_LINK_TYPES', 'a pcap file has one link type', {
+        where: this.#name,
+        found: linkTypeLabel(linkType),
+        expected: linkTypeLabel(this.#pcapLinkType),
+        mend: 'name it .pcapng, which has as many as you like',
+      })
+    this.#write(this.#pcap!.packet(record))
+  }
+
+  #begin(linkType: number): void {
+    this.#pcapLinkType = linkType
+    this.#pcap = new PcapWriter({
+      linkType,
+      ...(this.#snaplen === undefined ? {} : { snapLength: this.#snaplen }),
+    })
+    this.#write(this.#pcap.header())
+  }
+
+  end(): void {
+    // A file without packets is a file all the same.
+    if (!this.#pcapng && this.#pcap === undefined) this.#begin(1)
+    this.#close()
+  }
+}

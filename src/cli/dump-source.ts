@@ -1,0 +1,205 @@
+/** Where `warren dump` takes packets from: a capture file, standard input, an interface. */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { WarrenError } from '../base/index.js'
+import { type CaptureReader, LinkType, openCapture, type PacketCursor } from '../inspect/index.js'
+
+/** Bytes read at once: large enough that system calls do not count. */
+const CHUNK = 4 * 1024 * 1024
+
+/** Batches of packets: after each `true` the cursor's `advance` gives packets until it returns false. */
+export interface PacketSource extends PacketCursor {
+  /** Fetches more; false at the end. Rejects with `WarrenError`. */
+  fill(): Promise<boolean>
+  /** Moves to the next packet of the batch. Throws `WarrenError` where the file is bad. */
+  advance(): boolean
+  close(): Promise<void>
+}
+
+/** Opens a file, or standard input for `-`. Rejects with `WarrenError` if it is no capture. */
+export async function openFile(name: string, stdin: NodeJS.ReadableStream): Promise<PacketSource> {
+  const read = name === '-' ? streamReader(stdin) : fileReader(name)
+  let first: Uint8Array = new Uint8Array(0)
+  // The magic number is 4 bytes; a pipe may give fewer at once.
+  while (first.length < 4) {
+    const chunk = await read.next()
+    if (chunk === undefined) break
+    first = first.length === 0 ? chunk : Buffer.concat([first, chunk])
+  }
+  const shown = name === '-' ? 'standard input' : name
+  const reader = openCapture(first, shown)
+  return new FileSource(reader, read, first)
+}
+
+interface ChunkReader {
+  /** The next bytes, valid until the call after; `undefined` at the end. */
+  next(): Promise<Uint8Array | undefined>
+  close(): void
+}
+
+function fileReader(name: string): ChunkReader {
+  let fd: number
+  try {
+    fd = openSync(name, 'r')
+  } catch (error) {
+    throw new WarrenError('DUMP_FILE', 'could not read the file', {
+      where: name,
+      found: (error as NodeJS.ErrnoException).code ?? String(error),
+      mend: 'check its name',
+    })
+  }
+  const chunk = new Uint8Array(CHUNK)
+  return {
+    async next() {
+      try {
+        const length = readSync(fd, chunk, 0, CHUNK, null)
+        return length === 0 ? undefined : chunk.subarray(0, length)
+      } catch (error) {
+        throw new WarrenError('DUMP_FILE', 'could not read the file', {
+          where: name,
+          found: (error as NodeJS.ErrnoException).code ?? String(error),
+        })
+      }
+    },
+    close: () => closeSync(fd),
+  }
+}
+
+function streamReader(stream: NodeJS.ReadableStream): ChunkReader {
+  const chunks = stream[Symbol.asyncIterator]()
+  return {
+    async next() {
+      const { done, value } = await chunks.next()
+      if (done) return undefined
+      return typeof value === 'string' ? Buffer.from(value, 'latin1') : value
+    },
+    close: () => undefined,
+  }
+}
+
+class FileSource implements PacketSource {
+  readonly #reader: CaptureReader
+  readonly #chunks: ChunkReader
+  #first: Uint8Array | undefined
+
+  constructor(reader: CaptureReader, chunks: ChunkReader, first: Uint8Array) {
+    this.#reader = reader
+    this.#chunks = chunks
+    this.#first = first
+  }
+
+  get buffer(): Uint8Array {
+    return this.#reader.buffer
+  }
+  get start(): number {
+    return this.#reader.start
+  }
+  get end(): number {
+    return this.#reader.end
+  }
+  get originalLength(): number {
+    return this.#reader.originalLength
+  }
+  get linkType(): number {
+    return this.#reader.linkType
+  }
+  get seconds(): number {
+    return this.#reader.seconds
+  }
+  get nanoseconds(): number {
+    return this.#reader.nanoseconds
+  }
+  get interfaceId(): number {
+    return this.#reader.interfaceId
+  }
+
+  async fill(): Promise<boolean> {
+    const chunk = this.#first ?? (await this.#chunks.next())
+    this.#first = undefined
+    if (chunk === undefined) {
+      this.#reader.finish()
+      return false
+    }
+    this.#reader.push(chunk)
+    return true
+  }
+
+  advance(): boolean {
+    return this.#reader.advance()
+  }
+
+  async close(): Promise<void> {
+    this.#chunks.close()
+  }
+}
+
+/** What the packet socket of src/linux gives. */
+interface LiveCapture extends AsyncIterable<{ readonly bytes: Uint8Array; readonly timestamp: number }> {
+  readonly link: 'ethernet' | 'raw'
+  readonly dropped: number
+  close(): Promise<void>
+}
+
+/** An interface of this machine; rejects with `WarrenError` where live capture cannot be. */
+export async function openInterface(name: string): Promise<LiveSource> {
+  if (process.platform !== 'linux')
+    throw new WarrenError('DUMP_LIVE', 'live capture needs Linux', {
+      found: process.platform,
+      mend: 'capture with tcpdump -w FILE there, and read it with -r FILE',
+    })
+  let open: (interfaceName: string) => LiveCapture
+  try {
+    ;({ openPacketSocket: open } = await import('../linux/packet-socket.js'))
+  } catch (error) {
+    throw new WarrenError('DUMP_LIVE', 'live capture is not to be had here', {
+      found: error instanceof Error ? error.message.split('\n', 1)[0]! : String(error),
+      mend: 'run npm ci again: the koffi package is missing or not built for this platform',
+    })
+  }
+  return new LiveSource(open(name))
+}
+
+export class LiveSource implements PacketSource {
+  buffer: Uint8Array = new Uint8Array(0)
+  readonly start = 0
+  end = 0
+  originalLength = 0
+  readonly linkType: number
+  seconds = 0
+  nanoseconds = 0
+  readonly interfaceId = 0
+  readonly #capture: LiveCapture
+  readonly #packets: AsyncIterator<{ readonly bytes: Uint8Array; readonly timestamp: number }>
+  #fresh = false
+
+  constructor(capture: LiveCapture) {
+    this.#capture = capture
+    this.#packets = capture[Symbol.asyncIterator]()
+    this.linkType = capture.link === 'ethernet' ? LinkType.ethernet : LinkType.raw
+  }
+
+  get dropped(): number {
+    return this.#capture.dropped
+  }
+
+  async fill(): Promise<boolean> {
+    const { done, value } = await this.#packets.next()
+    if (done) return false
+    this.buffer = value.bytes
+    this.end = value.bytes.length
+    this.originalLength = value.bytes.length
+    this.seconds = Math.floor(value.timestamp / 1_000_000)
+    this.nanoseconds = (value.timestamp % 1_000_000) * 1000
+    this.#fresh = true
+    return true
+  }
+
+  advance(): boolean {
+    const fresh = this.#fresh
+    this.#fresh = false
+    return fresh
+  }
+
+  close(): Promise<void> {
+    return this.#capture.close()
+  }
+}

@@ -1,0 +1,183 @@
+/** `warren explain`: every byte of a packet named. */
+import { readFileSync, statSync } from 'node:fs'
+import { WarrenError } from '../base/index.js'
+import { suggest } from '../base/suggest.js'
+import {
+  type CapturedPacket,
+  type Explanation,
+  explain,
+  explanationToJson,
+  guessLinkType,
+  isPcap,
+  isPcapng,
+  linkTypeNames,
+  parseHexPaste,
+  parseLinkType,
+  readCapture,
+  renderExplanation,
+} from '../inspect/index.js'
+import type { CliIo } from './io.js'
+
+export const help: string = `usage: warren explain [--json] [--link TYPE] HEX | FILE | -
+
+Names every byte range of a packet: field, value, meaning, and the section of the standard that says so. Lengths and
+checksums are checked, packets inside packets are followed, and what is cut off is said.
+
+  HEX          bare hexadecimal digits, with or without blanks
+  FILE         a pcap or pcapng file, or text: digits, or what tcpdump -X printed, one packet or several
+  -            the same on standard input
+  --link TYPE  what the first byte is: ${linkTypeNames.join(', ')} (default: guessed)
+  --json       one object for one packet of digits or text, an array for several and for a capture file
+
+Exit: 0 it explained; 1 it could not read that; 2 the words are wrong.
+
+Examples:
+  warren explain 4500001c00010000400166e3c0a80101c0a801020800f7ff00000000
+  warren explain gif.pcap
+  tcpdump -XXvvv -i bridge1 -c1 | warren explain -
+`
+
+interface Words {
+  readonly json: boolean
+  readonly linkType?: number
+  readonly words: readonly string[]
+}
+
+class UsageError extends Error {}
+
+export async function run(args: string[], io: CliIo): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    io.stdout.write(help)
+    return 0
+  }
+  try {
+    const words = parseWords(args)
+    const { several, explanations, fault } = await gather(words, io)
+    if (words.json) {
+      const values = explanations.map(explanationToJson)
+      io.stdout.write(`${JSON.stringify(several ? values : values[0], undefined, 2)}\n`)
+    } else
+      for (const [i, explanation] of explanations.entries())
+        io.stdout.write(`${i === 0 ? '' : '\n'}${renderExplanation(explanation)}`)
+    if (fault === undefined) return 0
+    io.stderr.write(`warren explain: ${fault.message}\n`)
+    return 1
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.stderr.write(`warren explain: ${error.message}\n\`warren explain --help\` says what it takes\n`)
+      return 2
+    }
+    if (!(error instanceof WarrenError)) throw error
+    io.stderr.write(`warren explain: ${error.message}\n`)
+    return 1
+  }
+}
+
+function parseWords(args: readonly string[]): Words {
+  let json = false
+  let linkType: number | undefined
+  const words: string[] = []
+  for (let i = 0; i < args.length; i++) {
+    const word = args[i]!
+    if (word === '--json') json = true
+    else if (word === '--link' || word.startsWith('--link=')) {
+      const name = word === '--link' ? args[++i] : word.slice('--link='.length)
+      if (name === undefined) throw new UsageError(`--link needs a type: ${linkTypeNames.join(', ')}`)
+      linkType = parseLinkType(name)
+      if (linkType === undefined) {
+        const meant = suggest(name, linkTypeNames)
+        const hint =
+          meant === undefined ? `: expected ${linkTypeNames.join(', ')}` : `: did you mean ${meant}?`
+        throw new UsageError(`no link type "${name}"${hint}`)
+      }
+    } else if (word.startsWith('-') && word !== '-') {
+      const meant = suggest(word, ['--json', '--link', '--help'])
+      throw new UsageError(`no option ${word}${meant === undefined ? '' : `: did you mean ${meant}?`}`)
+    } else words.push(word)
+  }
+  if (words.length === 0) throw new UsageError('nothing to explain: expected HEX, FILE or -')
+  return { json, words, ...(linkType === undefined ? {} : { linkType }) }
+}
+
+interface Gathered {
+  readonly several: boolean
+  readonly explanations: Explanation[]
+  /** What ended a capture file early; the packets before are explained. */
+  readonly fault?: WarrenError
+}
+
+async function gather({ words, linkType }: Words, io: CliIo): Promise<Gathered> {
+  const [first] = words as [string]
+  if (words.length === 1 && first === '-')
+    return fromBytes(await readAll(io.stdin), 'standard input', linkType)
+  if (words.length === 1 && isFile(first)) return fromBytes(readFile(first), first, linkType)
+  const text = words.join(' ')
+  if (words.length === 1 && !/^[0-9a-fA-Fx:\s]+$/.test(first))
+    throw new WarrenError('EXPLAIN_INPUT', 'neither hexadecimal nor a file', {
+      found: `"${first}"`,
+      mend: 'check the name of the file; hexadecimal has only the digits 0-9 and a-f',
+    })
+  return fromText(text, linkType)
+}
+
+const isFile = (name: string): boolean => statSync(name, { throwIfNoEntry: false })?.isFile() === true
+
+function readFile(name: string): Uint8Array {
+  try {
+    return readFileSync(name)
+  } catch (error) {
+    throw new WarrenError('EXPLAIN_INPUT', 'could not read the file', {
+      where: name,
+      found: (error as NodeJS.ErrnoException).code ?? String(error),
+    })
+  }
+}
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream)
+    chunks.push(typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk)
+  return Buffer.concat(chunks)
+}
+
+function fromBytes(bytes: Uint8Array, name: string, linkType: number | undefined): Gathered {
+  if (isPcap(bytes) === true || isPcapng(bytes) === true) return fromCapture(bytes, name, linkType)
+  const text = Buffer.from(bytes).toString('utf8')
+  // A file of one bare packet: bytes that are no text.
+  if (!isText(text)) return { several: false, explanations: [one(bytes, linkType)] }
+  return fromText(text, linkType)
+}
+
+function fromCapture(bytes: Uint8Array, name: string, linkType: number | undefined): Gathered {
+  const explanations: Explanation[] = []
+  const add = (packet: CapturedPacket): void => {
+    explanations.push(explain(packet.bytes, linkType ?? packet.linkType, packet.originalLength))
+  }
+  try {
+    for (const packet of readCapture(bytes, name)) add(packet)
+  } catch (error) {
+    if (!(error instanceof WarrenError)) throw error
+    return { several: true, explanations, fault: error }
+  }
+  if (explanations.length === 0)
+    throw new WarrenError('INSPECT_NO_PACKET', 'no packet in this file', { where: name })
+  return { several: true, explanations }
+}
+
+function fromText(text: string, linkType: number | undefined): Gathered {
+  const packets = parseHexPaste(text)
+  return { several: packets.length > 1, explanations: packets.map(({ bytes }) => one(bytes, linkType)) }
+}
+
+function one(bytes: Uint8Array, linkType: number | undefined): Explanation {
+  const guessed = linkType ?? guessLinkType(bytes)
+  if (guessed === undefined)
+    throw new WarrenError('EXPLAIN_LINK', 'what the first byte is cannot be guessed', {
+      found: `${bytes.length} bytes that begin like neither an IP packet nor an Ethernet frame`,
+      mend: `say it with --link: ${linkTypeNames.join(', ')}`,
+    })
+  return explain(bytes, guessed)
+}
+
+/** Blanks and printable characters alone; a byte that is no UTF-8 was replaced by U+FFFD. */
+const isText = (text: string): boolean => /^[\s\x20-\x7e\u0080-\ufffc]*$/.test(text)

@@ -1,0 +1,132 @@
+/** Text written as bytes into one preallocated block: no string is made a packet. */
+
+/** Decimal digits of 0 to 255: count, then up to three digits. */
+const decimals = new Uint8Array(256 * 4)
+/** Three digits of 0 to 999. */
+const triples = new Uint8Array(1000 * 3)
+const hexDigits = new Uint8Array(16)
+
+for (let value = 0; value < 256; value++) {
+  const text = String(value)
+  decimals[4 * value] = text.length
+  for (let i = 0; i < text.length; i++) decimals[4 * value + 1 + i] = text.charCodeAt(i)
+}
+for (let value = 0; value < 1000; value++) {
+  const text = String(value).padStart(3, '0')
+  for (let i = 0; i < 3; i++) triples[3 * value + i] = text.charCodeAt(i)
+}
+for (let value = 0; value < 16; value++) hexDigits[value] = value.toString(16).charCodeAt(0)
+
+/** ASCII of a constant text. */
+export const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0))
+
+export class ByteWriter {
+  readonly bytes: Uint8Array
+  /** Bytes written so far. */
+  at = 0
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size)
+  }
+
+  byte(value: number): void {
+    this.bytes[this.at++] = value
+  }
+
+  /** Bytes of a constant; for a few bytes a loop beats `set`. */
+  text(text: Uint8Array): void {
+    const { bytes } = this
+    let { at } = this
+    for (let i = 0; i < text.length; i++) bytes[at++] = text[i]!
+    this.at = at
+  }
+
+  decimal8(value: number): void {
+    const { bytes } = this
+    const entry = 4 * value
+    const count = decimals[entry]!
+    bytes[this.at] = decimals[entry + 1]!
+    bytes[this.at + 1] = decimals[entry + 2]!
+    bytes[this.at + 2] = decimals[entry + 3]!
+    this.at += count
+  }
+
+  /** Any unsigned 32-bit number. */
+  decimal(value: number): void {
+    if (value < 256) {
+      this.decimal8(value)
+      return
+    }
+    if (value < 1000) {
+      this.triple(value)
+      return
+    }
+    const high = Math.floor(value / 1000)
+    this.decimal(high)
+    this.triple(value - 1000 * high)
+  }
+
+  /** Three digits, zeros in front. */
+  triple(value: number): void {
+    const { bytes } = this
+    const entry = 3 * value
+    bytes[this.at] = triples[entry]!
+    bytes[this.at + 1] = triples[entry + 1]!
+    bytes[this.at + 2] = triples[entry + 2]!
+    this.at += 3
+  }
+
+  /** Hexadecimal without zeros in front. */
+  hex16(value: number): void {
+    if (value > 0xfff) this.byte(hexDigits[value >>> 12]!)
+    if (value > 0xff) this.byte(hexDigits[(value >>> 8) & 15]!)
+    if (value > 0xf) this.byte(hexDigits[(value >>> 4) & 15]!)
+    this.byte(hexDigits[value & 15]!)
+  }
+
+  /** Two hexadecimal digits. */
+  hex8(value: number): void {
+    this.byte(hexDigits[value >>> 4]!)
+    this.byte(hexDigits[value & 15]!)
+  }
+
+  ip4(from: Uint8Array, start: number): void {
+    this.decimal8(from[start]!)
+    this.bytes[this.at++] = 0x2e
+    this.decimal8(from[start + 1]!)
+    this.bytes[this.at++] = 0x2e
+    this.decimal8(from[start + 2]!)
+    this.bytes[this.at++] = 0x2e
+    this.decimal8(from[start + 3]!)
+  }
+
+  /** RFC 5952, without the dotted form of mapped addresses: see `isMapped`. */
+  ip6(from: Uint8Array, start: number): void {
+    let bestAt = -1
+    let bestLength = 1
+    let run = 0
+    for (let i = 0; i < 8; i++) {
+      run = from[start + 2 * i] === 0 && from[start + 2 * i + 1] === 0 ? run + 1 : 0
+      if (run > bestLength) {
+        bestLength = run
+        bestAt = i - run + 1
+      }
+    }
+    for (let i = 0; i < 8; i++) {
+      if (i === bestAt) {
+        this.byte(0x3a)
+        this.byte(0x3a)
+        i += bestLength - 1
+        continue
+      }
+      if (i > 0 && i !== bestAt + bestLength) this.byte(0x3a)
+      this.hex16((from[start + 2 * i]! << 8) | from[start + 2 * i + 1]!)
+    }
+  }
+}
+
+/** ::ffff:0:0/96, which is printed in its dotted form. */
+export function isMapped(bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff
+}
