@@ -74,7 +74,7 @@ describe('Ethernet over IP', { skip, timeout: 300_000 }, () => {
     const file = join(net.folder, 'wire.pcap')
     const dump = spawn(
       'ip',
-      ['netns', 'exec', b, 'tcpdump', '-i', 'eth0', '-U', '-w', file, '-s', '0', filter],
+      ['netns', 'exec', b, 'tcpdump', '-i', 'eth0', '--immediate-mode', '-U', '-w', file, '-s', '0', filter],
       {
         stdio: ['ignore', 'ignore', 'pipe'],
       },
