@@ -188,10 +188,18 @@ const refused: [name: string, file: string, text: string, code: string, message:
   ],
   [
     'an mtu too small for IPv6',
-    'hostname.gif0',
+    'hostname.gre0',
     'mtu 1000\ninet6 fd00::1/64',
     'CONFIG_BAD_VALUE',
-    /^hostname\.gif0:1: .*at least 1280/,
+    /^hostname\.gre0:1: .*at least 1280/,
+  ],
+  ['an mtu too small for a gif', 'hostname.gif0', 'mtu 1279', 'CONFIG_BAD_VALUE', /1280 to 8192/],
+  [
+    'a TTL to copy from frames',
+    'hostname.eoip0',
+    'tunnel 10.0.0.1 10.0.0.2\ntunnelttl copy',
+    'CONFIG_BAD_VALUE',
+    /^hostname\.eoip0:2: .*frames/,
   ],
   [
     'a group as the other end',

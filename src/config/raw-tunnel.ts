@@ -167,13 +167,22 @@ function resolveOuter(raw: RawTunnel, kind: TunnelKind, names: MemberNames): Out
     ...value('ecn', raw.ecn),
     ...value('flowLabel', raw.flowLabel),
   }
+  // One after the other, so that what is refused is what the place is of.
+  const { local: from, remote: to, ...rest } = outer
+  const ends = { local: from, remote: to }
+  checkOuter(ends, kind, remote.where)
+  for (const [name, of] of Object.entries(rest))
+    checkOuter({ ...ends, [name]: of }, kind, raw[name as keyof typeof rest]?.where ?? remote.where)
+  return outer
+}
+
+function checkOuter(outer: OuterConfig, kind: TunnelKind, where: string): void {
   try {
     outerSpec(outer, 0, layerOf(kind))
   } catch (error) {
     if (!(error instanceof WarrenError)) throw error
-    throw new WarrenError('CONFIG_BAD_VALUE', error.summary, { ...error.details, where: remote.where })
+    throw new WarrenError('CONFIG_BAD_VALUE', error.summary, { ...error.details, where })
   }
-  return outer
 }
 
 /** RFC 8200 section 5: IPv6 asks for 1280 bytes. */

@@ -36,7 +36,8 @@ export class RecordingInterface implements HostInterface {
   }
 
   install(spec: PathSpec, onControl: (datagram: Datagram) => void): void {
-    if (spec.carrier.protocol === this.#host.refusedProtocol)
+    const { protocol, remote } = spec.carrier
+    if (protocol === this.#host.refusedProtocol || `${remote}` === this.#host.refusedRemote)
       throw new WarrenError('TEST_REFUSED', 'this host takes no such path')
     const installed = { path: new DataPath(spec), onControl }
     this.#paths.set(spec.id, installed)
@@ -96,6 +97,8 @@ export class RecordingHost implements Host {
   readonly sent: Datagram[] = []
   /** Paths of this IP protocol are refused, as where a permission is missing. */
   refusedProtocol: number | undefined
+  /** So are paths to this peer. */
+  refusedRemote: string | undefined
   readonly #timers = new TimerQueue()
   #now = instantAt(0)
 

@@ -189,6 +189,20 @@ test('a path that the host refuses leaves nothing behind', () => {
   assert.equal(tunnel.state, 'stopped')
 })
 
+test('reconfigure to what the host refuses: the old tunnel goes on', () => {
+  const host = new RecordingHost()
+  const tunnel = new Tunnel(host, gif0)
+  tunnel.start()
+  const made = host.interfaces.get('gif0')!
+  host.refusedRemote = '192.168.1.3'
+  const refused = { ...gif0, outer: { ...outer, remote: ipOf('192.168.1.3') } }
+  assert.throws(() => tunnel.reconfigure(refused), { code: 'TEST_REFUSED' })
+  assert.equal(tunnel.state, 'up')
+  assert.equal(tunnel.definition, gif0)
+  made.send(inner, IPV4)
+  assert.equal(host.sent[0]?.carrier.remote.toString(), '192.168.1.2')
+})
+
 test('drops of paths and machine stand together in status', () => {
   const host = new RecordingHost()
   const { keepalive: _, ...quiet } = gre0

@@ -45,7 +45,7 @@ export class Tunnel {
   #state: TunnelState = 'stopped'
   #reason: string | undefined
   #since: Instant | undefined
-  /** What the data path of earlier machines dropped is gone with them; what is installed now, by path id. */
+  /** Ids of the paths that stand. */
   readonly #installed = new Set<string>()
 
   constructor(host: Host, definition: TunnelDefinition, options: TunnelOptions = {}) {
@@ -83,7 +83,14 @@ export class Tunnel {
       ...(mac === undefined ? {} : { mac }),
       ...(description === undefined ? {} : { description }),
     })
-    this.#run(machine)
+    try {
+      this.#run(machine)
+    } catch (error) {
+      this.#interface.destroy()
+      this.#interface = undefined
+      this.#enter('stopped')
+      throw error
+    }
   }
 
   /** Says goodbye where the protocol has one and removes all that was made. */
@@ -97,14 +104,22 @@ export class Tunnel {
 
   /**
    * Another tunnel behind the same interface (`ifconfig gif0 tunnel …`, `-tunnel`, `vnetid`): the old paths go, the
-   * new ones come. Interface, addresses and routes stay as the host has them. If the machine refuses the
+   * new ones come. Interface, addresses and routes stay as the host has them. If machine or host refuse the
    * definition, the old one goes on.
    */
   reconfigure(definition: TunnelDefinition): void {
     const machine = createMachine(definition, this.host.random)
-    if (this.#interface !== undefined) this.#halt()
+    const before = this.#definition
     this.#definition = definition
-    if (this.#interface !== undefined) this.#run(machine)
+    if (this.#interface === undefined) return
+    this.#halt()
+    try {
+      this.#run(machine)
+    } catch (error) {
+      this.#definition = before
+      this.#run(createMachine(before, this.host.random))
+      throw error
+    }
   }
 
   status(): TunnelStatus {
@@ -144,13 +159,12 @@ export class Tunnel {
       machine.start(now)
       this.#drain(now)
     } catch (error) {
-      // The host refused a path (no such address, no permission): leave it as it was found.
+      // The host refused a path (no such address, no permission): no half of a tunnel stays.
       this.#forgetTimer()
       this.#machine = undefined
+      for (const id of this.#installed) this.#interface?.remove(id)
       this.#installed.clear()
-      this.#interface?.destroy()
-      this.#interface = undefined
-      this.#enter('stopped')
+      this.#enter('idle')
       throw error
     }
   }

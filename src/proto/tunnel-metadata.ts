@@ -27,9 +27,9 @@ export const defaultMtu: Readonly<Record<TunnelKind, number>> = {
   etherip: 1500,
 }
 
-/** Smallest and largest MTU that such an interface takes; IPv6 needs 1280 (RFC 8200 section 5). */
+/** Smallest and largest MTU that such an interface takes: OpenBSD's. */
 export const mtuRange: Readonly<Record<TunnelKind, { readonly least: number; readonly most: number }>> = {
-  gif: { least: 576, most: 8192 },
+  gif: { least: 1280, most: 8192 },
   gre: { least: 576, most: 65_507 },
   eoip: { least: 576, most: 65_435 },
   etherip: { least: 576, most: 65_435 },
@@ -52,7 +52,7 @@ export const NESTING_LIMIT = 4
 export interface OuterConfig {
   readonly local: IpAddress
   readonly remote: IpAddress
-  /** `copy`: the inner packet's (tunnelttl copy); frames have none and take the default. Default: 64. */
+  /** `copy`: the inner packet's (tunnelttl copy), which frames do not have. Default: 64. */
   readonly ttl?: number | 'copy'
   /** Default: false. */
   readonly dontFragment?: boolean
@@ -90,6 +90,8 @@ export function outerSpec(outer: OuterConfig, protocol: number, layer: 'ip' | 'e
     if (end.isUnspecified || end.isMulticast) refuse('no end of a tunnel', `${end}`, 'a unicast address')
   if (local.equals(remote)) refuse('both ends of the tunnel are the same', `${local}`, 'two addresses')
   if (ttl !== 'copy' && !isWithin(ttl, 1, 255)) refuse('tunnel TTL', `${ttl}`, '1 to 255, or copy')
+  if (layer === 'ethernet' && (ttl === 'copy' || dscp === 'copy'))
+    refuse(`tunnel ${ttl === 'copy' ? 'TTL' : 'DSCP'} of frames, which have none`, 'copy', 'a number')
   if (dscp !== 'copy' && !isWithin(dscp, 0, 63)) refuse('tunnel DSCP', `${dscp}`, '0 to 63, or copy')
   if (!isWithin(flowLabel, 0, 0xfffff)) refuse('flow label', `${flowLabel}`, '0 to 1048575')
   return {
