@@ -17,7 +17,7 @@ import {
 } from '../inspect/index.js'
 import type { DumpOptions } from './dump-options.js'
 
-const BLOCK = 512 * 1024
+const BLOCK = 128 * 1024
 
 /** Bytes on their way to a stream, in large blocks. */
 export class BufferedOutput {

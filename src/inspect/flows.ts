@@ -8,23 +8,17 @@
 import { readUint16, readUint32 } from '../base/index.js'
 
 export const FLOW_LIMIT = 65_536
+const FIRST_CAPACITY = 1024
 
-/** 32-bit words a key: two addresses of up to 4 words, and the two ports in one. */
-const KEY_WORDS = 9
-
+/** Both families, each with keys of its own length. */
 export class FlowTable {
+  readonly #four = new Conversations(3)
+  readonly #six = new Conversations(9)
   /** Set by `relate`: what to take from the segment's sequence and acknowledgment numbers. */
   sequenceBase = 0
   acknowledgmentBase = 0
   /** What to take from the edges of a SACK option of the segment last related. */
   sackBase = 0
-  #capacity = 1024
-  #count = 0
-  #keys: Uint32Array = new Uint32Array(1024 * KEY_WORDS)
-  #used: Uint8Array = new Uint8Array(1024)
-  /** First sequence number of the lower port's side, and of the other. */
-  #sequences: Uint32Array = new Uint32Array(1024 * 2)
-  readonly #key: Uint32Array = new Uint32Array(KEY_WORDS)
 
   /**
    * For a segment with ACK: finds or records its conversation and sets the two bases; 0 and 0 for the first segment,
@@ -42,7 +36,8 @@ export class FlowTable {
     acknowledgment: number,
     syn: boolean,
   ): void {
-    const key = this.#key
+    const table = addressLength === 4 ? this.#four : this.#six
+    const { key } = table
     const sourcePort = readUint16(bytes, ports)
     const destinationPort = readUint16(bytes, ports + 2)
     let reverse = sourcePort > destinationPort
@@ -55,86 +50,111 @@ export class FlowTable {
     const first = reverse ? destination : source
     const second = reverse ? source : destination
     const words = addressLength >> 2
-    for (let i = 0; i < 4; i++) {
-      key[i] = i < words ? readUint32(bytes, first + 4 * i) : 0
-      key[4 + i] = i < words ? readUint32(bytes, second + 4 * i) : 0
+    for (let i = 0; i < words; i++) {
+      key[i] = readUint32(bytes, first + 4 * i)
+      key[words + i] = readUint32(bytes, second + 4 * i)
     }
-    key[8] = reverse ? (destinationPort << 16) | sourcePort : (sourcePort << 16) | destinationPort
-    const hash = hashOf(key)
-    let slot = this.#find(hash)
-    const known = this.#used[slot] === 1
-    if (!known && this.#count * 2 >= this.#capacity) {
-      this.#grow()
-      slot = this.#find(hash)
-    }
-    const at = 2 * slot
-    const own = reverse ? at + 1 : at
-    const other = reverse ? at : at + 1
-    if (!known || syn) {
-      if (!known) {
-        this.#used[slot] = 1
-        this.#count++
-        this.#keys.set(key, slot * KEY_WORDS)
-      }
-      this.#sequences[own] = sequence
-      this.#sequences[other] = acknowledgment - 1
+    key[2 * words] = reverse ? (destinationPort << 16) | sourcePort : (sourcePort << 16) | destinationPort
+    const slot = table.find()
+    const own = reverse ? 2 * slot + 1 : 2 * slot
+    const other = own ^ 1
+    const { sequences } = table
+    if (table.added || syn) {
+      sequences[own] = sequence
+      sequences[other] = acknowledgment - 1
       this.sequenceBase = 0
       this.acknowledgmentBase = 0
       // A SACK option is always relative to the other side's first number.
-      this.sackBase = this.#sequences[other]!
+      this.sackBase = sequences[other]!
       return
     }
-    this.sequenceBase = this.#sequences[own]!
-    this.acknowledgmentBase = this.#sequences[other]!
+    this.sequenceBase = sequences[own]!
+    this.acknowledgmentBase = sequences[other]!
     this.sackBase = this.acknowledgmentBase
   }
+}
 
-  #find(hash: number): number {
-    const key = this.#key
+/** Open addressing over keys of a fixed number of 32-bit words. */
+class Conversations {
+  /** The caller writes the key here before `find`. */
+  readonly key: Uint32Array
+  /** First sequence number of the side with the lower port, and of the other, for each slot. */
+  sequences: Uint32Array = new Uint32Array(2 * FIRST_CAPACITY)
+  /** Whether the last `find` made a new entry. */
+  added = false
+  readonly #words: number
+  #capacity = FIRST_CAPACITY
+  #count = 0
+  #keys: Uint32Array
+  #used: Uint8Array = new Uint8Array(FIRST_CAPACITY)
+
+  constructor(words: number) {
+    this.#words = words
+    this.key = new Uint32Array(words)
+    this.#keys = new Uint32Array(words * FIRST_CAPACITY)
+  }
+
+  /** The slot of `key`, which is entered if it is new. */
+  find(): number {
+    const hash = hashOf(this.key)
+    let slot = this.#probe(hash)
+    this.added = this.#used[slot] === 0
+    if (!this.added) return slot
+    // Half full at most, so that probing ends soon.
+    if (this.#count * 2 >= this.#capacity) {
+      if (this.#count >= FLOW_LIMIT) this.#forget()
+      else this.#grow()
+      slot = this.#probe(hash)
+    }
+    this.#used[slot] = 1
+    this.#count++
+    this.#keys.set(this.key, slot * this.#words)
+    return slot
+  }
+
+  #probe(hash: number): number {
+    const { key } = this
+    const words = this.#words
     const keys = this.#keys
+    const used = this.#used
     const mask = this.#capacity - 1
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      if (this.#used[slot] === 0) return slot
-      const at = slot * KEY_WORDS
-      let same = true
-      for (let i = KEY_WORDS - 1; i >= 0; i--)
-        if (keys[at + i] !== key[i]) {
-          same = false
-          break
-        }
-      if (same) return slot
+      if (used[slot] === 0) return slot
+      const at = slot * words
+      let i = words - 1
+      while (i >= 0 && keys[at + i] === key[i]) i--
+      if (i < 0) return slot
     }
+  }
+
+  #forget(): void {
+    this.#used.fill(0)
+    this.#count = 0
   }
 
   #grow(): void {
-    if (this.#count >= FLOW_LIMIT) {
-      this.#used.fill(0)
-      this.#count = 0
-      return
-    }
-    const oldKeys = this.#keys
-    const oldUsed = this.#used
-    const oldSequences = this.#sequences
-    const wanted = this.#key.slice()
+    const words = this.#words
+    const [keys, used, sequences] = [this.#keys, this.#used, this.sequences]
+    const wanted = this.key.slice()
     this.#capacity *= 2
-    this.#keys = new Uint32Array(this.#capacity * KEY_WORDS)
+    this.#keys = new Uint32Array(words * this.#capacity)
     this.#used = new Uint8Array(this.#capacity)
-    this.#sequences = new Uint32Array(this.#capacity * 2)
-    for (let slot = 0; slot < oldUsed.length; slot++) {
-      if (oldUsed[slot] === 0) continue
-      this.#key.set(oldKeys.subarray(slot * KEY_WORDS, (slot + 1) * KEY_WORDS))
-      const to = this.#find(hashOf(this.#key))
+    this.sequences = new Uint32Array(2 * this.#capacity)
+    for (let slot = 0; slot < used.length; slot++) {
+      if (used[slot] === 0) continue
+      this.key.set(keys.subarray(slot * words, (slot + 1) * words))
+      const to = this.#probe(hashOf(this.key))
       this.#used[to] = 1
-      this.#keys.set(this.#key, to * KEY_WORDS)
-      this.#sequences[2 * to] = oldSequences[2 * slot]!
-      this.#sequences[2 * to + 1] = oldSequences[2 * slot + 1]!
+      this.#keys.set(this.key, to * words)
+      this.sequences[2 * to] = sequences[2 * slot]!
+      this.sequences[2 * to + 1] = sequences[2 * slot + 1]!
     }
-    this.#key.set(wanted)
+    this.key.set(wanted)
   }
 }
 
 function hashOf(key: Uint32Array): number {
   let hash = 0
-  for (let i = 0; i < KEY_WORDS; i++) hash = Math.imul(hash ^ key[i]!, 0x9e3779b1) + (hash >>> 15)
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key[i]!, 0x9e3779b1) + (hash >>> 15)
   return hash ^ (hash >>> 16)
 }

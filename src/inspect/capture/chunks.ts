@@ -9,18 +9,28 @@ export class ChunkBuffer {
   fileOffset = 0
 
   push(chunk: Uint8Array): void {
+    this.room(chunk.length).set(chunk)
+    this.filled(chunk.length)
+  }
+
+  /** Space for the next `size` bytes, to be read into; then `filled` says how many came. */
+  room(size: number): Uint8Array {
     const left = this.end - this.at
-    if (left + chunk.length > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(left + chunk.length, 2 * left))
+    if (left + size > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(left + size, 2 * left))
       grown.set(this.bytes.subarray(this.at, this.end))
       this.bytes = grown
     } else if (left > 0) {
       this.bytes.copyWithin(0, this.at, this.end)
     }
-    this.bytes.set(chunk, left)
     this.fileOffset += this.at
     this.at = 0
-    this.end = left + chunk.length
+    this.end = left
+    return this.bytes.subarray(left, left + size)
+  }
+
+  filled(length: number): void {
+    this.end += length
   }
 
   get available(): number {

@@ -75,6 +75,14 @@ export class PcapReader implements CaptureReader {
     this.#chunks.push(chunk)
   }
 
+  room(size: number): Uint8Array {
+    return this.#chunks.room(size)
+  }
+
+  filled(length: number): void {
+    this.#chunks.filled(length)
+  }
+
   advance(): boolean {
     const chunks = this.#chunks
     if (this.header === undefined && !this.#readHeader()) return false

@@ -68,6 +68,14 @@ export class PcapngReader implements CaptureReader {
     this.#chunks.push(chunk)
   }
 
+  room(size: number): Uint8Array {
+    return this.#chunks.room(size)
+  }
+
+  filled(length: number): void {
+    this.#chunks.filled(length)
+  }
+
   advance(): boolean {
     const chunks = this.#chunks
     for (;;) {

@@ -41,6 +41,9 @@ export interface PacketCursor {
  */
 export interface CaptureReader extends PacketCursor {
   push(chunk: Uint8Array): void
+  /** Instead of `push`, to save the copy: space for `size` bytes to be read into; then `filled(how many came)`. */
+  room(size: number): Uint8Array
+  filled(length: number): void
   /** True: the cursor stands on the next packet. False: more bytes are needed. Throws `WarrenError` on a bad file. */
   advance(): boolean
   /** Throws `WarrenError` if the file ends inside a header or packet; every packet before was delivered. */

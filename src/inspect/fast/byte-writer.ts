@@ -61,8 +61,16 @@ export class ByteWriter {
       this.triple(value)
       return
     }
-    const high = Math.floor(value / 1000)
-    this.decimal(high)
+    // Integer arithmetic while the quotient fits: it nearly always does.
+    const high = (value / 1000) | 0
+    if (high < 1000) {
+      if (high < 256) this.decimal8(high)
+      else this.triple(high)
+    } else {
+      const higher = (high / 1000) | 0
+      this.decimal(higher)
+      this.triple(high - 1000 * higher)
+    }
     this.triple(value - 1000 * high)
   }
 
