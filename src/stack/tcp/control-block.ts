@@ -9,6 +9,7 @@ import {
 import { CongestionControl } from './congestion.js'
 import { type TcpErrorCode, tcpError } from './errors.js'
 import type { TcpLimits } from './limits.js'
+import { endName } from './ports.js'
 import { ReceiveBuffer } from './reassembly.js'
 import { RttEstimator } from './rtt.js'
 import { Scoreboard } from './sack.js'
@@ -199,9 +200,7 @@ export class ControlBlock {
 
   /** `address:port` of the other end, an IPv6 address in brackets. */
   get peerName(): string {
-    return this.remote.family === 4
-      ? `${this.remote}:${this.remotePort}`
-      : `[${this.remote}]:${this.remotePort}`
+    return endName(this.remote, this.remotePort)
   }
 
   /** SMSS: data bytes of a segment that carries no SACK blocks. */

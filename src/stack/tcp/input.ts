@@ -18,25 +18,34 @@ export function acceptSyn(b: ControlBlock, segment: Segment, now: Instant): void
   sendSyn(b, now)
 }
 
-/**
- * A segment came for `b`. False: this is a new connection's SYN that may take the place of one in TIME-WAIT, and
- * the layer is to treat it so. `congestionExperienced`: the packet bore CE.
- */
+/** A segment came for `b`. `congestionExperienced`: the packet bore CE. */
 export function segmentArrives(
   b: ControlBlock,
   segment: Segment,
   congestionExperienced: boolean,
   now: Instant,
-): boolean {
+): void {
   if (b.state === 'SYN-SENT') arrivesInSynSent(b, segment, now)
-  else if (b.state === 'TIME-WAIT' && reopens(b, segment)) return false
   else arrives(b, segment, congestionExperienced, now)
-  if (b.state === 'CLOSED') return true
+  if (b.state === 'CLOSED') return
   output(b, now)
   if (b.ackNow) sendAck(b, now)
   else if (b.unacknowledgedSegments > 0 && b.timers.get('delayed-ack') === undefined)
     b.timers.set('delayed-ack', after(now, b.services.limits.delayedAck))
-  return true
+}
+
+/**
+ * True for a new connection's SYN that may take the place of `b`, in TIME-WAIT: RFC 6191 section 2 with timestamps,
+ * RFC 9293 section 3.6.1 (by the sequence number) without.
+ */
+export function reopens(b: ControlBlock, segment: Segment): boolean {
+  if (b.state !== 'TIME-WAIT') return false
+  if ((segment.flags & (Flag.syn | Flag.ack | Flag.rst)) !== Flag.syn) return false
+  if (b.timestamps && segment.timestamp !== undefined) {
+    const age = seqDiff(segment.timestamp.value, b.tsRecent)
+    if (age !== 0) return age > 0
+  }
+  return seqLess(b.rcvNxt, segment.sequence)
 }
 
 /** Section 3.10.7.3. */
@@ -109,16 +118,6 @@ function establish(b: ControlBlock, now: Instant): void {
   if (b.keepAlive) b.timers.set('keep-alive', after(now, b.services.limits.keepAliveIdle))
   if (b.active) b.services.raise(b, 'connected')
   if (b.ending) b.become('FIN-WAIT-1', now)
-}
-
-/** RFC 6191 section 2 with timestamps, RFC 9293 section 3.6.1 (by the sequence number) without. */
-function reopens(b: ControlBlock, segment: Segment): boolean {
-  if ((segment.flags & (Flag.syn | Flag.ack | Flag.rst)) !== Flag.syn) return false
-  if (b.timestamps && segment.timestamp !== undefined) {
-    const age = seqDiff(segment.timestamp.value, b.tsRecent)
-    if (age !== 0) return age > 0
-  }
-  return seqLess(b.rcvNxt, segment.sequence)
 }
 
 /** Section 3.10.7.4, for every state from SYN-RECEIVED on. */

@@ -1,60 +1,22 @@
-import type { Counters, Instant, IpAddress, QueuedTimer, Random, TimerQueue } from '../../base/index.js'
+import type { Instant, IpAddress, QueuedTimer } from '../../base/index.js'
 import { readUint16, readUint32 } from '../../base/index.js'
+import { Agenda } from './agenda.js'
 import { type Enter, TcpConnection } from './connection.js'
 import { ControlBlock, type Services, type TcpEvent, type TcpState } from './control-block.js'
 import { tcpError } from './errors.js'
-import { acceptSyn, segmentArrives } from './input.js'
+import { acceptSyn, reopens, segmentArrives } from './input.js'
 import { initialSequence, KeyedHash } from './keyed-hash.js'
 import { defaultTcpLimits, type TcpLimits } from './limits.js'
 import { Listener, type ListenOptions } from './listener.js'
+import type { ConnectOptions, TcpLayerOptions } from './options.js'
 import { sendReset, sendSyn } from './output.js'
-import { pathError, type QuotedSegment } from './path.js'
-import { Flag, parseSegment, type Segment, seal, segmentLength, startSegment } from './segment.js'
+import { isBelievable, pathError, type QuotedSegment } from './path.js'
+import { endName, freePort, isUnicast } from './ports.js'
+import { ResetReplies } from './resets.js'
+import { Flag, parseSegment, type Segment, seal } from './segment.js'
 import { seqAdd, seqLess } from './sequence.js'
 import { ConnectionTable } from './table.js'
 import { timerFired } from './timeouts.js'
-
-export interface TcpLayerOptions {
-  readonly random: Random
-  readonly timers: TimerQueue
-  readonly counters: Counters
-  readonly limits?: Partial<TcpLimits>
-  /** Ask for ECN, and agree to it (RFC 3168). Off as OpenBSD's `net.inet.tcp.ecn`. */
-  readonly ecn?: boolean
-  /**
-   * Sends a whole segment, checksum included. The array is fresh and the callee's. `ecnCapable`: the packet may
-   * carry ECT(0). May deliver at once (a loopback): what arrives meanwhile waits.
-   */
-  transmit(
-    segment: Uint8Array,
-    source: IpAddress,
-    destination: IpAddress,
-    now: Instant,
-    ecnCapable: boolean,
-  ): void
-  /** The address from which this host would send to `destination`. */
-  sourceFor(destination: IpAddress): IpAddress | undefined
-  /** The MSS for the path (MTU less the IP and TCP headers, without options), as far as it is known. */
-  mssFor(destination: IpAddress): number
-  /** A timer was set that is earlier than all of ours before. */
-  onWake?: () => void
-}
-
-export interface ConnectOptions {
-  readonly source?: IpAddress
-  readonly sourcePort?: number
-  readonly destination: IpAddress
-  readonly port: number
-}
-
-/** RFC 6335 section 6: dynamic ports (and OpenBSD's `net.inet.ip.porthifirst`). */
-const FIRST_EPHEMERAL_PORT = 49152
-const EPHEMERAL_PORTS = 65536 - FIRST_EPHEMERAL_PORT
-
-type Owed =
-  | { readonly kind: 'segment'; bytes: Uint8Array; source: IpAddress; destination: IpAddress; ce: boolean }
-  | { readonly kind: 'event'; connection: TcpConnection; event: TcpEvent }
-  | { readonly kind: 'accept'; connection: TcpConnection; listener: Listener }
 
 /**
  * TCP of one host: connections, listeners, and what belongs to none (RFC 9293 section 3.10.7.1 and 3.10.7.2).
@@ -76,17 +38,14 @@ export class TcpLayer {
   readonly #queued = new Map<ControlBlock, QueuedTimer>()
   readonly #services: Services
   readonly #enter: Enter
-  readonly #owed: Owed[] = []
-  #owedDone = 0
+  readonly #agenda = new Agenda()
+  readonly #resets: ResetReplies
   #segmentsOwed = 0
-  #depth = 0
-  #draining = false
-  #resetSecond = -1
-  #resets = 0
 
   constructor(options: TcpLayerOptions) {
     this.#options = options
     this.#limits = { ...defaultTcpLimits, ...options.limits }
+    this.#resets = new ResetReplies(this.#limits.resetsPerSecond, options.counters)
     this.#sequenceHash = new KeyedHash(options.random)
     this.#timestampHash = new KeyedHash(options.random)
     this.#table = new ConnectionTable(new KeyedHash(options.random))
@@ -100,7 +59,7 @@ export class TcpLayer {
       refuse: (segment, local, remote, now) => this.#refuse(segment, local, remote, now),
     }
     this.#enter = (b, now, work) => {
-      this.#run(now, () => {
+      this.#agenda.run(now, () => {
         work()
         this.#rearm(b)
       })
@@ -118,20 +77,24 @@ export class TcpLayer {
     now: Instant,
     congestionExperienced = false,
   ): void {
-    if (this.#depth === 0) {
-      this.#run(now, () => this.#arrives(segment, source, destination, congestionExperienced, now))
+    if (!this.#agenda.busy) {
+      this.#agenda.run(now, () => this.#arrives(segment, source, destination, congestionExperienced, now))
     } else if (this.#segmentsOwed >= this.#limits.inbox) {
       this.#options.counters.add('tcp.inbox-limit')
     } else {
       this.#segmentsOwed++
-      const bytes = segment.slice() // kept past the call
-      this.#owed.push({ kind: 'segment', bytes, source, destination, ce: congestionExperienced })
+      const kept = segment.slice() // beyond the call
+      this.#agenda.owe((then) => {
+        this.#segmentsOwed--
+        this.receive(kept, source, destination, then, congestionExperienced)
+      })
     }
   }
 
   /**
    * An ICMP error quoted a segment that this host sent: `quote.source` is our address. It is believed only if it
-   * names a connection and a sequence number in flight (RFC 5927).
+   * names a connection and a sequence number in flight (RFC 5927): that is counted before the call returns, as
+   * `tcp.mtu-shrunk` or `tcp.icmp-unreachable`.
    */
   icmpError(kind: 'unreachable' | 'too-big', quote: QuotedSegment, now: Instant): void {
     if (quote.segment.length < 8) {
@@ -141,14 +104,23 @@ export class TcpLayer {
     const localPort = readUint16(quote.segment, 0)
     const remotePort = readUint16(quote.segment, 2)
     const b = this.#table.find(quote.source, localPort, quote.destination, remotePort)
-    if (b === undefined) this.#options.counters.add('tcp.icmp-unknown')
-    else this.#enter(b, now, () => pathError(b, kind, quote, readUint32(quote.segment, 4), now))
+    if (b === undefined) {
+      this.#options.counters.add('tcp.icmp-unknown')
+      return
+    }
+    if (!isBelievable(b, kind, quote, readUint32(quote.segment, 4))) return
+    const work = (then: Instant): void => this.#enter(b, then, () => pathError(b, kind, quote, then))
+    // A router may answer before our transmission has returned.
+    if (this.#agenda.busy) this.#agenda.owe(work)
+    else work(now)
   }
 
   /** Passive OPEN. Throws EADDRINUSE. */
   listen(options: ListenOptions): { readonly port: number; close(now: Instant): void } {
     const port =
-      options.port === 0 ? this.#freePort((p) => !this.#listensOn(options.address, p)) : options.port
+      options.port === 0
+        ? freePort(this.#options.random, (p) => !this.#listensOn(options.address, p))
+        : options.port
     if (port === undefined || this.#listensOn(options.address, port))
       throw tcpError('EADDRINUSE', `${options.address ?? '*'}:${options.port}`)
     const listener = new Listener(options, port, this.#limits.halfOpen)
@@ -157,7 +129,7 @@ export class TcpLayer {
       port,
       close: (now) => {
         if (!this.#listeners.delete(listener)) return
-        this.#run(now, () => {
+        this.#agenda.run(now, () => {
           for (const b of [...listener.halfOpen]) {
             sendReset(b, now)
             b.close(undefined, now)
@@ -173,14 +145,15 @@ export class TcpLayer {
    */
   connect(options: ConnectOptions, now: Instant): TcpConnection {
     const { destination, port } = options
-    const where = destination.family === 4 ? `${destination}:${port}` : `[${destination}]:${port}`
+    const where = endName(destination, port)
     const source = options.source ?? this.#options.sourceFor(destination)
     if (source === undefined || source.family !== destination.family) throw tcpError('EHOSTUNREACH', where)
     if (!isUnicast(destination)) throw tcpError('EADDRNOTAVAIL', where)
     const free = (p: number): boolean => this.#table.find(source, p, destination, port) === undefined
-    const sourcePort = options.sourcePort ?? this.#freePort((p) => free(p) && !this.#listensOn(undefined, p))
+    const sourcePort =
+      options.sourcePort ?? freePort(this.#options.random, (p) => free(p) && !this.#listensOn(undefined, p))
     if (sourcePort === undefined) throw tcpError('EADDRNOTAVAIL', where, 'close some connections to it')
-    if (!free(sourcePort)) throw tcpError('EADDRINUSE', `${source}:${sourcePort}`)
+    if (!free(sourcePort)) throw tcpError('EADDRINUSE', endName(source, sourcePort))
     const b = this.#newBlock(source, sourcePort, destination, port, now)
     b.active = true
     const connection = this.#connections.get(b)!
@@ -205,7 +178,7 @@ export class TcpLayer {
   /** Ends every connection in silence, as a host that is switched off does. */
   destroy(now: Instant): void {
     this.#listeners.clear()
-    this.#run(now, () => {
+    this.#agenda.run(now, () => {
       for (const b of [...this.#connections.keys()]) b.close('ECONNABORTED', now)
     })
   }
@@ -226,12 +199,12 @@ export class TcpLayer {
     const b = this.#table.find(destination, destinationPort, source, sourcePort)
     if (b === undefined) {
       this.#arrivesUnknown(segment, source, destination, undefined, now)
-    } else if (segmentArrives(b, segment, ce, now)) {
-      this.#rearm(b)
-    } else {
+    } else if (reopens(b, segment) && this.#listenerFor(destination, destinationPort) !== undefined) {
       b.close(undefined, now)
-      this.#rearm(b)
       this.#arrivesUnknown(segment, source, destination, b.sndMax, now)
+    } else {
+      segmentArrives(b, segment, ce, now)
+      this.#rearm(b)
     }
   }
 
@@ -267,7 +240,6 @@ export class TcpLayer {
     if (oldest !== undefined) {
       this.#options.counters.add('tcp.half-open-limit')
       oldest.close(undefined, now)
-      this.#rearm(oldest)
     }
     const b = this.#newBlock(destination, destinationPort, source, sourcePort, now, above)
     this.#passive.set(b, listener)
@@ -318,8 +290,9 @@ export class TcpLayer {
     if (listener !== undefined) {
       this.#passive.delete(b)
       listener.remove(b)
-      if (b.state === 'ESTABLISHED')
-        this.#owed.push({ kind: 'accept', connection: this.#connections.get(b)!, listener })
+      const connection = this.#connections.get(b)
+      if (b.state === 'ESTABLISHED' && connection !== undefined)
+        this.#agenda.owe((then) => listener.onConnection(connection, then))
     }
     if (b.state === 'TIME-WAIT') {
       const oldest =
@@ -328,7 +301,6 @@ export class TcpLayer {
       if (oldest !== undefined) {
         this.#options.counters.add('tcp.time-wait-limit')
         oldest.close(undefined, now)
-        this.#rearm(oldest)
       }
     } else if (b.state === 'CLOSED') {
       this.#timeWait.delete(b)
@@ -341,44 +313,7 @@ export class TcpLayer {
 
   #raise(b: ControlBlock, event: TcpEvent): void {
     const connection = this.#connections.get(b)
-    if (connection !== undefined) this.#owed.push({ kind: 'event', connection, event })
-  }
-
-  /** Runs `work`, then whatever it left to do, unless that is under way already. */
-  #run(now: Instant, work: () => void): void {
-    this.#depth++
-    try {
-      work()
-    } finally {
-      this.#depth--
-    }
-    if (this.#depth === 0 && !this.#draining) this.#drain(now)
-  }
-
-  #drain(now: Instant): void {
-    this.#draining = true
-    try {
-      // By index: what a handler throws leaves the rest for the next time.
-      while (this.#owedDone < this.#owed.length) this.#settle(this.#owed[this.#owedDone++]!, now)
-      this.#owed.length = 0
-      this.#owedDone = 0
-    } finally {
-      this.#draining = false
-    }
-  }
-
-  #settle(owed: Owed, now: Instant): void {
-    switch (owed.kind) {
-      case 'segment':
-        this.#segmentsOwed--
-        this.#run(now, () => this.#arrives(owed.bytes, owed.source, owed.destination, owed.ce, now))
-        return
-      case 'event':
-        owed.connection.onEvent?.(owed.event, now)
-        return
-      case 'accept':
-        owed.listener.onConnection(owed.connection, now)
-    }
+    if (connection !== undefined) this.#agenda.owe((then) => connection.onEvent?.(event, then))
   }
 
   /** Keeps one entry in the host's queue for all timers of `b`; one that comes early looks again. */
@@ -411,32 +346,9 @@ export class TcpLayer {
     })
   }
 
-  /** RFC 9293 section 3.10.7.1: `<SEQ=SEG.ACK><CTL=RST>`, or `<SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>`. */
   #refuse(segment: Segment, local: IpAddress, remote: IpAddress, now: Instant): void {
-    if (segment.flags & Flag.rst) return
-    const second = Math.floor(now / 1_000_000)
-    if (second !== this.#resetSecond) {
-      this.#resetSecond = second
-      this.#resets = 0
-    }
-    if (this.#resets >= this.#limits.resetsPerSecond) {
-      this.#options.counters.add('tcp.reset-limit')
-      return
-    }
-    this.#resets++
-    const hasAck = (segment.flags & Flag.ack) !== 0
-    const bytes = startSegment(
-      {
-        sourcePort: segment.destinationPort,
-        destinationPort: segment.sourcePort,
-        sequence: hasAck ? segment.acknowledgment : 0,
-        acknowledgment: seqAdd(segment.sequence, segmentLength(segment)),
-        flags: hasAck ? Flag.rst : Flag.rst | Flag.ack,
-        window: 0,
-      },
-      0,
-    )
-    this.#options.transmit(seal(bytes, local, remote), local, remote, now, false)
+    const bytes = this.#resets.answer(segment, now)
+    if (bytes !== undefined) this.#options.transmit(seal(bytes, local, remote), local, remote, now, false)
   }
 
   #listenerFor(address: IpAddress, port: number): Listener | undefined {
@@ -460,20 +372,4 @@ export class TcpLayer {
     }
     return false
   }
-
-  /** RFC 6056 section 3.3.1: a random start, then the next that is free. */
-  #freePort(isFree: (port: number) => boolean): number | undefined {
-    const start = this.#options.random.below(EPHEMERAL_PORTS)
-    for (let i = 0; i < EPHEMERAL_PORTS; i++) {
-      const port = FIRST_EPHEMERAL_PORT + ((start + i) % EPHEMERAL_PORTS)
-      if (isFree(port)) return port
-    }
-    return undefined
-  }
-}
-
-/** Not unspecified, not multicast, not the limited broadcast; a subnet's broadcast only the stack knows. */
-function isUnicast(address: IpAddress): boolean {
-  if (address.isUnspecified || address.isMulticast) return false
-  return address.family === 6 || !address.isBroadcast
 }

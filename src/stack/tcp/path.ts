@@ -22,36 +22,54 @@ export interface QuotedSegment {
 const UNNAMED_MTU = 576
 /** Below this an MTU is an attack or a mistake: RFC 1191 section 7.1's lowest plateau but one, RFC 8200 section 5. */
 const LEAST_MTU = { 4: 296, 6: 1280 }
+/** IP and TCP header without options. */
+const HEADERS = { 4: 40, 6: 60 }
 
-export function pathError(
+/**
+ * Whether the report is believed: `sequence` is the quoted one. RFC 5927 section 4: only who saw the connection's
+ * packets knows a number that is in flight; and an MTU is believed only if it is news. Changes nothing.
+ */
+export function isBelievable(
   b: ControlBlock,
   kind: 'unreachable' | 'too-big',
   quote: QuotedSegment,
   sequence: number,
-  now: Instant,
-): void {
+): boolean {
   const { counters } = b.services
-  // RFC 5927 section 4: only who saw the connection's packets knows a number that is in flight.
   if (!(seqAtMost(b.sndUna, sequence) && seqLess(sequence, b.sndMax))) {
     counters.add('tcp.icmp-sequence')
-    return
+    return false
   }
-  if (kind === 'too-big') tooBig(b, quote.mtu ?? 0, now)
+  if (kind === 'too-big' && mssWithin(b, quote) >= b.ownMss) {
+    counters.add('tcp.icmp-mtu')
+    return false
+  }
+  counters.add(kind === 'too-big' ? 'tcp.mtu-shrunk' : 'tcp.icmp-unreachable')
+  return true
+}
+
+/** What a report that is believed does. */
+export function pathError(
+  b: ControlBlock,
+  kind: 'unreachable' | 'too-big',
+  quote: QuotedSegment,
+  now: Instant,
+): void {
+  if (b.state === 'CLOSED') return
+  if (kind === 'too-big') tooBig(b, mssWithin(b, quote), now)
   else unreachable(b, quote.reason ?? 'host', now)
 }
 
-function tooBig(b: ControlBlock, named: number, now: Instant): void {
+function mssWithin(b: ControlBlock, quote: QuotedSegment): number {
   const { family } = b.remote
-  const headers = family === 4 ? 40 : 60
-  const mtu = Math.max(LEAST_MTU[family], named === 0 ? UNNAMED_MTU : named)
-  const mss = mtu - headers
-  if (mss >= b.ownMss) {
-    b.services.counters.add('tcp.icmp-mtu')
-    return
-  }
+  const named = quote.mtu ?? 0
+  return Math.max(LEAST_MTU[family], named === 0 ? UNNAMED_MTU : named) - HEADERS[family]
+}
+
+function tooBig(b: ControlBlock, mss: number, now: Instant): void {
+  if (mss >= b.ownMss) return
   b.ownMss = mss
   b.congestion.setMss(b.smss, false)
-  b.services.counters.add('tcp.mtu-shrunk')
   if (b.state === 'SYN-SENT' || b.state === 'SYN-RECEIVED' || b.flight === 0) return
   // What is in flight was too big: it goes again, cut smaller. No congestion is meant (RFC 1191 section 6.5).
   b.scoreboard.highRxt = b.sndUna

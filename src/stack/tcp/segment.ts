@@ -12,21 +12,12 @@ import {
   writeUint16,
   writeUint32,
 } from '../../base/index.js'
+import { pseudoSum } from '../../wire/checksum.js'
+import { IpProtocol } from '../../wire/numbers.js'
+import { TcpFlag } from '../../wire/tcp.js'
+import { TcpOption } from '../../wire/tcp-options.js'
 
-const PROTOCOL = 6
-
-export const Flag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32, ece: 64, cwr: 128 } as const
-
-/** RFC 9293 section 3.2, RFC 7323, RFC 2018. */
-const OptionKind = {
-  end: 0,
-  noOperation: 1,
-  mss: 2,
-  windowScale: 3,
-  sackPermitted: 4,
-  sack: 5,
-  timestamps: 8,
-}
+export const Flag: typeof TcpFlag = TcpFlag
 
 export interface Segment {
   readonly sourcePort: number
@@ -51,18 +42,16 @@ export function segmentLength(segment: Segment): number {
   return segment.payload.length + (segment.flags & Flag.syn ? 1 : 0) + (segment.flags & Flag.fin ? 1 : 0)
 }
 
-/** Sum of the pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1). */
-function pseudoSum(source: IpAddress, destination: IpAddress, length: number): number {
-  const sum = addToSum(PROTOCOL + length, source.bytes, 0, source.bytes.length)
-  return addToSum(sum, destination.bytes, 0, destination.bytes.length)
-}
-
 /** The segment in `bytes`, or the short reason for which it is dropped. */
 export function parseSegment(bytes: Uint8Array, source: IpAddress, destination: IpAddress): Segment | string {
   if (bytes.length < 20) return 'tcp.short'
   const headerLength = (bytes[12]! >> 4) * 4
   if (headerLength < 20 || headerLength > bytes.length) return 'tcp.data-offset'
-  if (foldSum(addToSum(pseudoSum(source, destination, bytes.length), bytes, 0, bytes.length)) !== 0xffff)
+  if (
+    foldSum(
+      addToSum(pseudoSum(source, destination, IpProtocol.tcp, bytes.length), bytes, 0, bytes.length),
+    ) !== 0xffff
+  )
     return 'tcp.checksum'
   const segment: Segment = {
     sourcePort: readUint16(bytes, 0),
@@ -86,8 +75,8 @@ function readOptions(bytes: Uint8Array, end: number, segment: Segment): boolean 
   let at = 20
   while (at < end) {
     const kind = bytes[at]!
-    if (kind === OptionKind.end) return true
-    if (kind === OptionKind.noOperation) {
+    if (kind === TcpOption.endOfList) return true
+    if (kind === TcpOption.noOperation) {
       at++
       continue
     }
@@ -95,24 +84,24 @@ function readOptions(bytes: Uint8Array, end: number, segment: Segment): boolean 
     const length = bytes[at + 1]!
     if (length < 2 || at + length > end) return false
     switch (kind) {
-      case OptionKind.mss:
+      case TcpOption.maximumSegmentSize:
         if (length !== 4) return false
         if (syn) segment.mss = readUint16(bytes, at + 2)
         break
-      case OptionKind.windowScale:
+      case TcpOption.windowScale:
         if (length !== 3) return false
         // RFC 7323 section 2.3: a shift above 14 is taken as 14.
         if (syn) segment.windowScale = Math.min(14, bytes[at + 2]!)
         break
-      case OptionKind.sackPermitted:
+      case TcpOption.sackPermitted:
         if (length !== 2) return false
         if (syn) segment.sackPermitted = true
         break
-      case OptionKind.timestamps:
+      case TcpOption.timestamps:
         if (length !== 10) return false
         segment.timestamp = { value: readUint32(bytes, at + 2), echo: readUint32(bytes, at + 6) }
         break
-      case OptionKind.sack:
+      case TcpOption.sack:
         if (length < 10 || length % 8 !== 2) return false
         segment.sack ??= []
         for (let edge = at + 2; edge < at + length; edge += 4) segment.sack.push(readUint32(bytes, edge))
@@ -166,28 +155,28 @@ export function startSegment(spec: SegmentSpec, payloadLength: number): Uint8Arr
   writeUint16(bytes, 14, spec.window)
   let at = 20
   if (spec.mss !== undefined) {
-    bytes[at] = OptionKind.mss
+    bytes[at] = TcpOption.maximumSegmentSize
     bytes[at + 1] = 4
     writeUint16(bytes, at + 2, spec.mss)
     at += 4
   }
   if (spec.sackPermitted) {
-    bytes.set([OptionKind.noOperation, OptionKind.noOperation, OptionKind.sackPermitted, 2], at)
+    bytes.set([TcpOption.noOperation, TcpOption.noOperation, TcpOption.sackPermitted, 2], at)
     at += 4
   }
   if (spec.windowScale !== undefined) {
-    bytes.set([OptionKind.noOperation, OptionKind.windowScale, 3, spec.windowScale], at)
+    bytes.set([TcpOption.noOperation, TcpOption.windowScale, 3, spec.windowScale], at)
     at += 4
   }
   if (spec.timestamp !== undefined) {
-    bytes.set([OptionKind.noOperation, OptionKind.noOperation, OptionKind.timestamps, 10], at)
+    bytes.set([TcpOption.noOperation, TcpOption.noOperation, TcpOption.timestamps, 10], at)
     writeUint32(bytes, at + 4, spec.timestamp.value)
     writeUint32(bytes, at + 8, spec.timestamp.echo)
     at += 12
   }
   if (spec.sack !== undefined && spec.sack.length > 0) {
     const { sack } = spec
-    bytes.set([OptionKind.noOperation, OptionKind.noOperation, OptionKind.sack, 2 + 4 * sack.length], at)
+    bytes.set([TcpOption.noOperation, TcpOption.noOperation, TcpOption.sack, 2 + 4 * sack.length], at)
     for (let i = 0; i < sack.length; i++) writeUint32(bytes, at + 4 + 4 * i, sack[i]!)
   }
   return bytes
@@ -198,7 +187,7 @@ export const payloadStart = (bytes: Uint8Array): number => (bytes[12]! >> 4) * 4
 /** Writes the checksum of a whole segment. */
 export function seal(bytes: Uint8Array, source: IpAddress, destination: IpAddress): Uint8Array {
   writeUint16(bytes, 16, 0)
-  const pseudo = pseudoSum(source, destination, bytes.length)
+  const pseudo = pseudoSum(source, destination, IpProtocol.tcp, bytes.length)
   writeUint16(bytes, 16, internetChecksum(bytes, 0, bytes.length, pseudo))
   return bytes
 }
