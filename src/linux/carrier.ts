@@ -99,7 +99,8 @@ export class Carrier {
   /** RFC 791 section 3.2: every part but the last a multiple of 8 bytes. */
   #pushFragments(path: PlanePath, packet: PacketBuffer): void {
     const chunk = (this.#mtu - IPV4_OUTER_LENGTH) & ~7
-    const identification = (this.#identification = (this.#identification + 1) & 0xffff || 1)
+    this.#identification = (this.#identification + 1) & 0xffff || 1
+    const identification = this.#identification
     for (let at = packet.start; at < packet.end; at += chunk) {
       if (this.#batched === SEND_BATCH) this.flush()
       const end = Math.min(at + chunk, packet.end)
@@ -211,10 +212,10 @@ export class Carrier {
     const length = view.getUint32(this.#received + i * MMSGHDR_LENGTH + MSG_LEN, LITTLE_ENDIAN)
     const start = this.#arena.receiveSlot(i)
     const headerLength = 4 * (bytes[start]! & 15)
-    if (length < headerLength || headerLength < IPV4_OUTER_LENGTH) return this.drops.add('outer.ipv4')
-    if (view.getUint32(start + 12) !== this.#remote || view.getUint32(start + 16) !== this.#local)
-      return this.drops.add('outer.source')
-    take(this, start + headerLength, start + length, bytes[start + 8]!, bytes[start + 1]!, nowMs)
+    if (length < headerLength || headerLength < IPV4_OUTER_LENGTH) this.drops.add('outer.ipv4')
+    else if (view.getUint32(start + 12) !== this.#remote || view.getUint32(start + 16) !== this.#local)
+      this.drops.add('outer.source')
+    else take(this, start + headerLength, start + length, bytes[start + 8]!, bytes[start + 1]!, nowMs)
   }
 
   #take6(i: number, take: Receiver, nowMs: number): void {
@@ -234,8 +235,11 @@ export class Carrier {
       else if (type === IPV6_TCLASS) trafficClass = view.getInt32(at + 16, LITTLE_ENDIAN)
     }
     this.#arena.resetReceived(i)
-    for (let k = 0; k < 16; k++)
-      if (bytes[source + k] !== this.spec.remote[k]) return this.drops.add('outer.source')
+    for (let k = 0; k < 16; k++) {
+      if (bytes[source + k] === this.spec.remote[k]) continue
+      this.drops.add('outer.source')
+      return
+    }
     take(this, start, start + length, hopLimit, trafficClass, nowMs)
   }
 

@@ -125,9 +125,10 @@ export class Daemon {
 
   #bringUp(definition: TunnelDefinition): void {
     const { name, where } = definition
+    let made = false
     const tunnel = new Tunnel(this.#host, definition, {
       onEvent: (event) => {
-        if (event.name === 'down' && event.reason === 'stopped') return
+        if (!made || (event.name === 'down' && event.reason === 'stopped')) return
         this.#options.log(`${name}: ${event.name}${event.name === 'down' ? `: ${event.reason}` : ''}`)
       },
     })
@@ -136,6 +137,7 @@ export class Daemon {
     } catch (error) {
       throw placed(error, name, where)
     }
+    made = true
     this.#tunnels.set(name, tunnel)
     this.#options.log(describe(definition))
   }

@@ -90,8 +90,9 @@ function setUp(spec: InterfaceSpec, index: number, netlink: RouteNetlink): void 
   const hasIpv6 = addresses.some(({ address }) => address.family === 6)
   // OpenBSD gives an interface no inet6 address before it is given one; so a tunnel for IPv4 stays silent in IPv6.
   netlink.setLink(index, name, { mtu, ...(mac === undefined ? {} : { mac }), noLinkLocal: !hasIpv6 })
-  for (const address of addresses) netlink.addAddress(index, name, address, spec.layer === 'ip')
+  // Up first: the kernel makes the route of an IPv6 address with a peer only on an interface that is up.
   if (up) netlink.setLink(index, name, { up })
+  for (const address of addresses) netlink.addAddress(index, name, address, spec.layer === 'ip')
   for (const { destination, gateway } of routes)
     netlink.addRoute({ destination, interfaceIndex: index, ...(gateway === undefined ? {} : { gateway }) })
 }

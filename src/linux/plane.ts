@@ -230,7 +230,10 @@ export class DataPlane {
     const { spec, filter } = path.interface
     if (filter !== undefined && (kind === IPV4 || kind === IPV6)) {
       const reason = filter.refuses(this.#arena.bytes, start, kind, nowMs)
-      if (reason !== undefined) return path.transforms.inbound.drops.add(reason)
+      if (reason !== undefined) {
+        path.transforms.inbound.drops.add(reason)
+        return
+      }
     }
     if (this.#c.write(spec.fd, this.#arena.base + start, end - start) < 0) {
       const errno = this.#c.errno()
