@@ -118,10 +118,10 @@ function checkMembers(raw: RawTunnel, kind: TunnelKind, names: MemberNames): voi
     if (found !== undefined && !takers[member].includes(kind))
       refuse(
         'CONFIG_NOT_FOR_KIND',
-        `${names[member]} is not a ${kind}'s`,
+        `${names[member]} in a ${kind}`,
         found.where,
-        names[member],
-        `only in ${takers[member].join(', ')}`,
+        `kind ${kind}`,
+        takers[member].join(' or '),
         `remove ${names[member]}`,
       )
   }

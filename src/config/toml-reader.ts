@@ -32,15 +32,7 @@ export class TomlReader {
       program = parseTOML(text, { tomlVersion: '1.0' })
     } catch (error) {
       if (!isSyntaxError(error)) throw error
-      const { lineNumber: line, column } = error
-      const found = (text.split('\n')[line - 1] ?? '').trim()
-      return this.fail(
-        `${this.file}:${line}:${column + 1}`,
-        'CONFIG_SYNTAX',
-        'no TOML',
-        found,
-        lowerFirst(error.message),
-      )
+      return this.#refuseSyntax(text, error)
     }
     const [top] = program.body
     const root = this.#table(top)
@@ -60,6 +52,23 @@ export class TomlReader {
       }
     }
     return root
+  }
+
+  /** The parser points behind a line's end where something is missing there: the place is that line's. */
+  #refuseSyntax(text: string, { message, lineNumber, column }: TomlSyntaxError): never {
+    const lines = text.split('\n')
+    const isBehind = column === 0 && lineNumber > 1 && (lines[lineNumber - 1] ?? '').trim() === ''
+    const line = isBehind ? lineNumber - 1 : lineNumber
+    const content = lines[line - 1] ?? ''
+    const at = isBehind ? content.trimEnd().length : column
+    throw new WarrenError(
+      'CONFIG_SYNTAX',
+      `not TOML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`,
+      {
+        where: `${this.file}:${line}:${at + 1}`,
+        ...(content.trim() === '' ? {} : { found: content.trim() }),
+      },
+    )
   }
 
   /** The keys of what must be a table. */
@@ -136,7 +145,6 @@ export class TomlReader {
 const nameOf = (key: AST.TOMLBare | AST.TOMLQuoted): string =>
   key.type === 'TOMLBare' ? key.name : key.value
 const keyText = (key: AST.TOMLKey): string => key.keys.map(nameOf).join('.')
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
 function describe(node: TomlNode): string {
   if (node.type === 'Table') return 'a table'
@@ -146,7 +154,9 @@ function describe(node: TomlNode): string {
   return node.kind === 'integer' || node.kind === 'float' ? node.number : node.datetime
 }
 
+type TomlSyntaxError = Error & { readonly lineNumber: number; readonly column: number }
+
 /** The parser's own class, known by its members: its `name` is a plain SyntaxError's. */
-function isSyntaxError(error: unknown): error is Error & { lineNumber: number; column: number } {
+function isSyntaxError(error: unknown): error is TomlSyntaxError {
   return error instanceof SyntaxError && 'lineNumber' in error && 'column' in error
 }

@@ -203,6 +203,19 @@ test('reconfigure to what the host refuses: the old tunnel goes on', () => {
   assert.equal(host.sent[0]?.carrier.remote.toString(), '192.168.1.2')
 })
 
+test('an owner that reconfigures when it hears of an event keeps the new timers', () => {
+  const host = new RecordingHost()
+  const slow = { ...gre0, keepalive: { period: seconds(100), count: 3 } }
+  const tunnel: Tunnel = new Tunnel(host, gre0, {
+    onEvent: () => {
+      if (tunnel.definition === gre0) tunnel.reconfigure(slow)
+    },
+  })
+  tunnel.start()
+  host.advance(seconds(250))
+  assert.equal(host.sent.length, 3)
+})
+
 test('drops of paths and machine stand together in status', () => {
   const host = new RecordingHost()
   const { keepalive: _, ...quiet } = gre0

@@ -189,7 +189,8 @@ export class Tunnel {
     if (machine === undefined) return
     for (let output = machine.poll(); output !== undefined; output = machine.poll())
       this.#carryOut(output, now)
-    this.#keepTime(machine.nextTimeout())
+    // An owner that heard an event may have put another machine in its place.
+    if (machine === this.#machine) this.#keepTime(machine.nextTimeout())
   }
 
   #carryOut(output: Output<TunnelEvent>, now: Instant): void {
