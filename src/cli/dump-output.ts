@@ -25,6 +25,8 @@ export class BufferedOutput {
   /** True once the reader has gone: `dump | head`. */
   closed = false
   readonly #stream: NodeJS.WritableStream
+  /** Blocks that the stream has given back. */
+  readonly #spare: Uint8Array[] = []
 
   constructor(stream: NodeJS.WritableStream) {
     this.#stream = stream
@@ -58,17 +60,19 @@ export class BufferedOutput {
 
   /** Sends what there is, and waits where the reader is slower. */
   async flush(): Promise<void> {
-    if (this.#send() || this.closed) return
-    await new Promise<void>((resolve) => {
+    const drained = this.#send() || this.closed ? undefined : this.#drained()
+    // The stream's callbacks and errors, and signals, get their turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (!this.closed) await drained
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
       const go = (): void => {
-        this.#stream.removeListener('drain', go)
-        this.#stream.removeListener('close', go)
-        this.#stream.removeListener('error', go)
+        for (const event of ['drain', 'close', 'error']) this.#stream.removeListener(event, go)
         resolve()
       }
-      this.#stream.on('drain', go)
-      this.#stream.on('close', go)
-      this.#stream.on('error', go)
+      for (const event of ['drain', 'close', 'error']) this.#stream.on(event, go)
     })
   }
 
@@ -79,10 +83,14 @@ export class BufferedOutput {
       writer.at = 0
       return true
     }
-    // The stream keeps what it is given: it gets a copy.
-    const block = Buffer.from(writer.bytes.subarray(0, writer.at))
+    // The stream keeps what it is given until it says so: it gets the block, and we take another.
+    const block = writer.bytes
+    const length = writer.at
+    writer.bytes = this.#spare.pop() ?? new Uint8Array(BLOCK)
     writer.at = 0
-    return this.#stream.write(block)
+    return this.#stream.write(block.subarray(0, length), () => {
+      this.#spare.push(block)
+    })
   }
 }
 

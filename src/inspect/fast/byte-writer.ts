@@ -21,7 +21,8 @@ for (let value = 0; value < 16; value++) hexDigits[value] = value.toString(16).c
 export const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0))
 
 export class ByteWriter {
-  readonly bytes: Uint8Array
+  /** The block; whoever takes it puts another of the same size in its place. */
+  bytes: Uint8Array
   /** Bytes written so far. */
   at = 0
 
