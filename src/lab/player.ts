@@ -102,23 +102,36 @@ export class Player {
   }
 
   async #run(name: string, text: string): Promise<PlayedCommand> {
-    const played: PlayedCommand = { host: name, command: text, stdout: '', stderr: '', exit: 0 }
+    const where = this.#meant(name, text)
+    const machine = this.#lab.machines.get(where)
+    const program = programOf(text)
+    for (const job of [...this.#jobs])
+      if (job.machine === machine && job.program === program && job.section < this.#section)
+        await this.#end(job)
+    const played: PlayedCommand = { host: where, command: text, stdout: '', stderr: '', exit: 0 }
     this.#played.push(played)
     this.#options.onStart?.(played)
-    const machine = this.#lab.machines.get(name)
     if (machine === undefined) {
       played.stderr = `${name} does not run: on the host, vmctl start ${name}\n`
       played.exit = 255
       this.#options.onEnd?.(played, 'ended')
       return played
     }
-    const program = programOf(text)
-    for (const job of [...this.#jobs])
-      if (job.machine === machine && job.program === program && job.section < this.#section)
-        await this.#end(job)
     const terminal = machine.freeTerminal()
-    await this.#foreground(machine, terminal, program, played)
+    const note = where === name ? '' : `(${name} has no bridge: the host's is meant, and this runs there)\n`
+    await this.#foreground(machine, terminal, program, played, note)
     return played
+  }
+
+  /**
+   * The article's GRE section listens on the bridge "directly from the host" in a block without a comment that says
+   * where; under the block before, it would run on bob. What was meant is done, and said.
+   */
+  #meant(name: string, text: string): string {
+    const [, ifc] = /^\s*tcpdump\b[^|;&]*?\s-\w*i\s*(bridge\d+)\b/.exec(text) ?? []
+    const machine = this.#lab.machines.get(name)
+    if (ifc === undefined || machine === undefined || machine === this.#lab.host) return name
+    return [...machine.devices.values()].some(({ kind }) => kind === 'bridge') ? name : 'host'
   }
 
   /** Runs until the command ends, or waits too long for nothing in particular. */
@@ -127,6 +140,7 @@ export class Player {
     terminal: Terminal,
     program: string,
     played: PlayedCommand,
+    note: string,
   ): Promise<void> {
     const { clock } = this.#lab
     const cancels: (() => void)[] = []
@@ -141,7 +155,7 @@ export class Player {
         first = false
       }
     })
-    const done = terminal.exec(played.command).then((result) => assign(played, result))
+    const done = terminal.exec(played.command).then((result) => assign(played, result, note))
     const how = await clock.run(Promise.race([done.then(() => 'ended' as const), leaves]))
     delete terminal.onEndlessWait
     patience?.()
@@ -163,9 +177,9 @@ export class Player {
   }
 }
 
-function assign(played: PlayedCommand, result: CommandResult): void {
+function assign(played: PlayedCommand, result: CommandResult, note: string): void {
   played.stdout = result.stdout
-  played.stderr = result.stderr
+  played.stderr = note + result.stderr
   played.exit = result.exitCode
 }
 

@@ -1,5 +1,5 @@
 /** Runs scenarios: makes the lab, brings it to its entry state, plays, checks, and says how it went. */
-import { between, toMilliseconds } from '../base/index.js'
+import { between, seconds, toMilliseconds, WarrenError } from '../base/index.js'
 import { type BridgeFrame, Lab, type LabOptions } from './lab.js'
 import { type PlayedCommand, Player, type PlayOptions } from './player.js'
 import { ADDRESSES, HOST } from './scenarios/article.js'
@@ -37,7 +37,13 @@ export async function testbedLab(options: LabOptions = {}): Promise<Lab> {
   const player = new Player(lab)
   const played = await player.play(`${HOST}\n${ADDRESSES}`)
   const failed = played.find(({ exit }) => exit !== 0)
-  if (failed !== undefined) throw new Error(`the testbed: ${failed.command}: ${failed.stderr}`)
+  if (failed !== undefined)
+    throw new WarrenError('LAB_TESTBED', 'the testbed could not be built', {
+      where: `${failed.host}: ${failed.command}`,
+      found: failed.stderr.trim(),
+    })
+  // The new addresses announce themselves; that is over before anybody looks.
+  await lab.clock.advance(seconds(2))
   return lab
 }
 
