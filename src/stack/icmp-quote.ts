@@ -20,19 +20,15 @@ export interface IcmpErrorReport {
   readonly mtu?: number
 }
 
-/** The address from which an error about a packet to `destination` goes back to `source` (RFC 4443 section 2.2). */
-export function errorSource(
+/**
+ * The address from which an error about a packet to `destination` goes back: that one if it is ours, else the one of
+ * the interface that the error leaves by (RFC 1812 section 4.3.2.4, RFC 4443 section 2.2).
+ */
+export const errorSource = (
   core: Core,
-  source: IpAddress,
   destination: IpAddress,
   arrived: NetworkInterface,
-): IpAddress | undefined {
-  if (core.local.has(destination, arrived)) return destination
-  const own = arrived.addresses.find(
-    ({ address }) => address.family === source.family && (address.family === 4 || !address.isLinkLocal),
-  )
-  return source.family === 6 && source.isLinkLocal ? undefined : own?.address
-}
+): IpAddress | undefined => (core.local.has(destination, arrived) ? destination : undefined)
 
 /** A report as it was read, before anybody judged it. */
 export type QuotedPacket = Omit<IcmpErrorReport, 'kind' | 'mtu'>

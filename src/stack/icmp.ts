@@ -94,7 +94,7 @@ export class Icmp {
     writeUint32(message, 4, word)
     message.set(quote, HEADER)
     sealIcmpChecksum(message, 0, message.length)
-    const from = errorSource(this.#core, source, destination, arrived)
+    const from = errorSource(this.#core, destination, arrived)
     const result = this.#core.ipv4.send(
       {
         protocol: IpProtocol.icmp,

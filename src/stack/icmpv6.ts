@@ -87,7 +87,7 @@ export class Icmpv6 {
     message[1] = code
     writeUint32(message, 4, word)
     message.set(quote, HEADER)
-    const from = errorSource(this.#core, source, destination, arrived)
+    const from = errorSource(this.#core, destination, arrived)
     const result = this.#core.ipv6.send(
       {
         protocol: IpProtocol.icmpv6,
@@ -195,8 +195,8 @@ function mayReport(
   const toGroup = type === Icmpv6Type.packetTooBig || (type === Icmpv6Type.parameterProblem && code === 2)
   if (destination.isMulticast && !toGroup) return false
   const chain = walkExtensionHeaders(bytes, start + IPV6_HEADER, end, bytes[start + V6.nextHeader]!)
-  if (chain.laterFragment) return false
   if (chain.protocol !== IpProtocol.icmpv6) return true
+  if (chain.laterFragment) return false // of what, nobody can tell
   const about = bytes[chain.offset]
   return chain.offset < end && about !== undefined && about >= 128 && about !== Icmpv6Type.redirect
 }

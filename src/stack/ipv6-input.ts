@@ -49,6 +49,7 @@ export function ipv6Input(
     // A router looks at hop-by-hop options too, and at nothing behind them (RFC 8200 section 4).
     if (bytes[start + V6.nextHeader] === IpProtocol.hopByHop && !walk.options(start + IPV6_HEADER)) return
     forwardIpv6(core, ifc, packet, source, destination, now)
+    return
   }
   arrive(core, ifc, packet, walk, source, destination, now)
 }

@@ -7,7 +7,7 @@ export interface StackLimits {
   readonly neighbours: number
   /** Entries of each that wait for an answer. */
   readonly neighboursIncomplete: number
-  /** Packets that wait for one neighbour. */
+  /** Packets that wait for one neighbour: the fragments of one datagram of any length. */
   readonly neighbourHold: number
   /** Packets that wait for all neighbours of one family. */
   readonly neighbourHoldTotal: number
@@ -41,8 +41,8 @@ export interface StackLimits {
 export const defaultLimits: StackLimits = {
   neighbours: 1024,
   neighboursIncomplete: 128,
-  neighbourHold: 10,
-  neighbourHoldTotal: 256,
+  neighbourHold: 64,
+  neighbourHoldTotal: 512,
   reassemblyBytes: 4 << 20,
   reassemblyDatagrams: 256,
   reassemblySourceShare: 4,

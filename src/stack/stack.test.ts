@@ -242,7 +242,7 @@ test('what an interface carries is counted and tapped', () => {
   a.ifc.taps.add((packet, direction) => seen.push(`${direction} ${packet.length}`))
   const before = { ...a.ifc.counters }
   network.ping(alice, '192.168.1.2')
-  // ARP was answered when bob's announcement... no: it makes no entry, so that alice has to ask.
+  // Bob's announcement made no entry: nobody had asked.
   assert.deepEqual(seen, ['out 42', 'in 42', 'out 98', 'in 98'])
   assert.equal(a.ifc.counters.packetsOut - before.packetsOut, 2)
   assert.equal(a.ifc.counters.bytesIn - before.bytesIn, 140)

@@ -4,10 +4,16 @@
  */
 import {
   after,
+  concatBytes,
   type Duration,
+  ETHERNET,
   type Instant,
+  IPV4,
+  IPV6,
   type IpAddress,
   IpPrefix,
+  type Ipv4Address,
+  type Ipv6Address,
   instantAt,
   internetChecksum,
   MacAddress,
@@ -18,7 +24,12 @@ import {
   seconds,
   TimerQueue,
   writeUint16,
+  writeUint32,
 } from '../base/index.js'
+import { type Ipv4Header, ipv4, sealIpv4Checksum } from '../wire/ipv4.js'
+import type { WireOption } from '../wire/layout.js'
+import { sealUdpChecksum } from '../wire/udp.js'
+import { sealIcmpv6, writeIpv6Header } from './headers.js'
 import type { NetworkInterface } from './interface.js'
 import type { StackLimits } from './limits.js'
 import { Stack } from './stack.js'
@@ -27,6 +38,13 @@ import type { IcmpMessage, InterfaceKind, SendRequest, SendResult } from './type
 export interface Plug {
   readonly stack: Stack
   readonly ifc: NetworkInterface
+}
+
+export interface Probe extends Plug {
+  readonly sent: Uint8Array[]
+  inject(bytes: Uint8Array): void
+  /** What was sent since the last time. */
+  take(): Uint8Array[]
 }
 
 export interface CableOptions {
@@ -86,6 +104,34 @@ export class TestNetwork {
       ends.push({ stack, ifc })
     }
     return ends as [Plug, Plug]
+  }
+
+  /** An interface whose other end is the test: what it sends is kept, what the test injects arrives at once. */
+  probe(stack: Stack, options: { readonly kind?: InterfaceKind; readonly mtu?: number } = {}): Probe {
+    const kind = options.kind ?? 'point-to-point'
+    const sent: Uint8Array[] = []
+    const ifc = stack.addInterface(
+      {
+        name: freeName(stack, kind === 'ethernet' ? 'vio' : 'gif'),
+        kind,
+        mtu: options.mtu ?? 1500,
+        ...(kind === 'ethernet' ? { mac: this.#mac() } : {}),
+        driver: { transmit: (packet) => sent.push(packet.copy()) },
+      },
+      this.now,
+    )
+    stack.setUp(ifc, true, this.now)
+    return {
+      stack,
+      ifc,
+      sent,
+      inject: (bytes) => {
+        const first = bytes.length > 0 ? bytes[0]! >> 4 : 0
+        const packetKind = kind === 'ethernet' ? ETHERNET : first === 6 ? IPV6 : IPV4
+        stack.input(ifc, PacketBuffer.copyOf(bytes, packetKind), this.now)
+      },
+      take: () => sent.splice(0),
+    }
   }
 
   /** Runs everything that is due until `span` from now, in order. */
@@ -184,5 +230,92 @@ export function echoRequest(family: 4 | 6, size: number): Uint8Array {
   writeUint16(bytes, 6, 1)
   for (let i = 8; i < bytes.length; i++) bytes[i] = i * 7
   if (family === 4) writeUint16(bytes, 2, internetChecksum(bytes, 0, bytes.length))
+  return bytes
+}
+
+export interface RawIpv4 {
+  readonly source: string
+  readonly destination: string
+  readonly protocol?: number
+  readonly ttl?: number
+  readonly identification?: number
+  readonly dontFragment?: boolean
+  readonly moreFragments?: boolean
+  /** In bytes. */
+  readonly offset?: number
+  readonly options?: readonly WireOption[]
+}
+
+/** An IPv4 packet of the test's own making. */
+export function rawIpv4(fields: RawIpv4, payload: Uint8Array): Uint8Array {
+  const header: Ipv4Header = {
+    totalLength: 0,
+    identification: fields.identification ?? 1,
+    dontFragment: fields.dontFragment ?? false,
+    moreFragments: fields.moreFragments ?? false,
+    fragmentOffset: (fields.offset ?? 0) / 8,
+    ttl: fields.ttl ?? 64,
+    protocol: fields.protocol ?? 17,
+    source: address(fields.source) as Ipv4Address,
+    destination: address(fields.destination) as Ipv4Address,
+    options: fields.options ?? [],
+  }
+  const length = ipv4.lengthOf(header)
+  const bytes = concatBytes(ipv4.toBytes({ ...header, totalLength: length + payload.length }), payload)
+  sealIpv4Checksum(bytes, 0)
+  return bytes
+}
+
+export interface RawIpv6 {
+  readonly source: string
+  readonly destination: string
+  readonly nextHeader?: number
+  readonly hopLimit?: number
+}
+
+/** An IPv6 packet of the test's own making; an ICMPv6 payload gets its checksum. */
+export function rawIpv6(fields: RawIpv6, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(40 + payload.length)
+  writeIpv6Header(bytes, 0, payload.length, {
+    trafficClass: 0,
+    flowLabel: 0,
+    nextHeader: fields.nextHeader ?? 17,
+    hopLimit: fields.hopLimit ?? 64,
+    source: address(fields.source) as Ipv6Address,
+    destination: address(fields.destination) as Ipv6Address,
+  })
+  bytes.set(payload, 40)
+  if ((fields.nextHeader ?? 17) === 58 && payload.length >= 4) sealIcmpv6(bytes, 0, 40, bytes.length)
+  return bytes
+}
+
+/** An IPv6 fragment header. */
+export function rawFragmentHeader(
+  nextHeader: number,
+  offset: number,
+  more: boolean,
+  identification: number,
+): Uint8Array {
+  const bytes = new Uint8Array(8)
+  bytes[0] = nextHeader
+  writeUint16(bytes, 2, offset | (more ? 1 : 0))
+  writeUint32(bytes, 4, identification)
+  return bytes
+}
+
+/** A UDP datagram with its checksum. */
+export function rawUdp(
+  source: string,
+  destination: string,
+  sourcePort: number,
+  destinationPort: number,
+  data: Uint8Array,
+): Uint8Array {
+  const bytes = new Uint8Array(8 + data.length)
+  writeUint16(bytes, 0, sourcePort)
+  writeUint16(bytes, 2, destinationPort)
+  writeUint16(bytes, 4, bytes.length)
+  bytes.set(data, 8)
+  sealUdpChecksum(bytes, 0, bytes.length, address(source), address(destination))
   return bytes
 }
