@@ -1,6 +1,6 @@
 /** `warren lab console`: a shell on a machine of the lab, its clock paced to real time. */
 import { createInterface } from 'node:readline'
-import { after, type Instant, microseconds, WarrenError } from '../base/index.js'
+import { after, type Instant, microseconds, seconds, WarrenError } from '../base/index.js'
 import { isComplete, type Lab, type Terminal } from '../lab/index.js'
 import type { CliIo } from './io.js'
 

@@ -37,6 +37,9 @@ const PATIENCE_AT_MOST = seconds(10)
 /** At the end of a script: for what is still on the wire. */
 const LAST_LOOK = milliseconds(200)
 
+/** Between two command lines, where something else runs. */
+const TYPING = milliseconds(20)
+
 interface Job {
   readonly machine: LabMachine
   readonly terminal: Terminal
@@ -108,6 +111,8 @@ export class Player {
     for (const job of [...this.#jobs])
       if (job.machine === machine && job.program === program && job.section < this.#section)
         await this.#end(job)
+    // Between two lines that a person types there is time for what runs elsewhere to come to its end.
+    if (this.#jobs.length > 0) await this.#lab.clock.advance(TYPING)
     const played: PlayedCommand = { host: where, command: text, stdout: '', stderr: '', exit: 0 }
     this.#played.push(played)
     this.#options.onStart?.(played)

@@ -77,6 +77,7 @@ export function isComplete(text: string): boolean {
 }
 
 const OPENERS = new Set(['if', 'for', 'while', 'until', 'case', '{', 'select'])
+const LEADING = new Set(['if', 'while', 'until', 'then', 'do', 'else', 'elif', '{', '!', 'time'])
 const CLOSERS = new Set(['fi', 'done', 'esac', '}'])
 
 /** As much of the shell's grammar as tells where a command ends. */
@@ -110,10 +111,12 @@ class Scanner {
     let atCommand = true
     const endWord = (): void => {
       if (word === '') return
-      if (atCommand && OPENERS.has(word)) this.#depth++
-      else if (atCommand && CLOSERS.has(word)) this.#depth--
-      atCommand = ['then', 'do', 'else', 'elif', '{', '!', 'time'].includes(word) || CLOSERS.has(word)
-      if (word === 'if' || word === 'while' || word === 'until') atCommand = true
+      if (atCommand) {
+        if (OPENERS.has(word)) this.#depth++
+        else if (CLOSERS.has(word)) this.#depth--
+        // After these another command, or another of these, may stand.
+        atCommand = LEADING.has(word) || CLOSERS.has(word)
+      }
       word = ''
     }
     for (let at = 0; at < text.length; at++) {
