@@ -152,3 +152,39 @@ test('what is destroyed after both ends is still delivered', async () => {
   await drive(network, () => client.readableEnded)
   assert.ok(Buffer.concat(chunks).equals(data))
 })
+
+test('a socket over what failed already says so; silence is ETIMEDOUT', async () => {
+  const network = new TestNetwork({ loss: 1 })
+  const connection = network.a.connect({ destination: network.addresses.b, port: 80 }, network.now)
+  network.run(() => connection.state === 'CLOSED')
+  const socket = openSocket(connection, () => network.now)
+  const [error] = (await once(socket, 'error')) as [WarrenError]
+  assert.equal(error.code, 'ETIMEDOUT')
+})
+
+test('a socket over what is established already says so, and gives what has arrived', async () => {
+  const network = new TestNetwork()
+  network.b.listen({
+    port: 80,
+    onConnection: (connection, now) => {
+      connection.write(bytesOf('banner'), now)
+      connection.end(now)
+    },
+  })
+  const connection = network.a.connect({ destination: network.addresses.b, port: 80 }, network.now)
+  network.run(() => connection.state === 'CLOSE-WAIT')
+  const socket = openSocket(connection, () => network.now)
+  await once(socket, 'connect')
+  assert.equal(await text(socket), 'banner')
+})
+
+test('a write after the peer reset is refused with its reason', async () => {
+  const { network, client, server } = await pair()
+  server.destroy()
+  const failed = once(client, 'error')
+  network.run(() => client.destroyed)
+  const [error] = (await failed) as [WarrenError]
+  assert.equal(error.code, 'ECONNRESET')
+  const refused = await new Promise<Error | null | undefined>((resolve) => client.write('late', resolve))
+  assert.equal((refused as NodeJS.ErrnoException).code, 'ERR_STREAM_DESTROYED')
+})

@@ -17,7 +17,7 @@ export type Enter = (b: ControlBlock, now: Instant, work: () => void) => void
 export class TcpConnection {
   readonly #block: ControlBlock
   readonly #enter: Enter
-  onEvent?: (event: TcpEvent, now: Instant) => void
+  onEvent: ((event: TcpEvent, now: Instant) => void) | undefined
 
   constructor(block: ControlBlock, enter: Enter) {
     this.#block = block

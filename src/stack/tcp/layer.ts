@@ -327,12 +327,10 @@ export class TcpLayer {
     }
     if (queued !== undefined && queued.at <= next) return
     queued?.cancel()
-    const earliest = this.#options.timers.next()
     this.#queued.set(
       b,
       this.#options.timers.schedule(next, (now) => this.#timersDue(b, now)),
     )
-    if (earliest === undefined || next < earliest) this.#options.onWake?.()
   }
 
   #timersDue(b: ControlBlock, now: Instant): void {

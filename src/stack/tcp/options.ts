@@ -23,8 +23,6 @@ export interface TcpLayerOptions {
   sourceFor(destination: IpAddress): IpAddress | undefined
   /** The MSS for the path (MTU less the IP and TCP headers, without options), as far as it is known. */
   mssFor(destination: IpAddress): number
-  /** A timer was set that is earlier than all of ours before. */
-  onWake?: () => void
 }
 
 export interface ConnectOptions {

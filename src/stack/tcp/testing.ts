@@ -192,6 +192,7 @@ export class Peer {
   readonly connection: TcpConnection
   readonly #network: TestNetwork
   readonly events: TcpEvent[] = []
+  readonly #seen = new Set<TcpEvent>()
   readonly chunks: Uint8Array[] = []
   received = 0
   /** Reads as soon as there is something. */
@@ -204,6 +205,7 @@ export class Peer {
     this.#network = network
     connection.onEvent = (event, now) => {
       this.events.push(event)
+      this.#seen.add(event)
       if (event === 'readable' && this.reading) this.drain(now)
       if (event === 'writable' || event === 'connected') this.#pump(now)
     }
@@ -211,7 +213,7 @@ export class Peer {
   }
 
   has(event: TcpEvent): boolean {
-    return this.events.includes(event)
+    return this.#seen.has(event)
   }
 
   drain(now: Instant = this.#network.now): void {
