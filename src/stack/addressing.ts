@@ -15,25 +15,37 @@ import { directedBroadcast } from './local-addresses.js'
 import { linkLocalAddress } from './nd.js'
 import type { Route, RouteRequest } from './routes.js'
 
-/** Adds the address with its routes; one that is there is replaced. */
+/** Adds the address with its routes; one that is there gets the new prefix and peer. */
 export function addAddress(core: Core, ifc: NetworkInterface, own: InterfaceAddress, now: Instant): void {
   const before = ifc.addresses.find(({ address }) => address.equals(own.address))
-  if (before !== undefined) removeAddress(core, ifc, before)
-  ifc.assignAddresses([...ifc.addresses, own])
-  core.local.add(ifc, own)
-  for (const request of routesOf(ifc, own)) addQuietly(core, request)
-  if (own.address.family === 6) ensureLinkLocal(core, ifc, now)
+  if (before === undefined || !sameConfiguration(before, own)) {
+    if (before !== undefined) takeOut(core, ifc, before)
+    ifc.assignAddresses([...ifc.addresses, own])
+    core.local.add(ifc, own)
+    for (const request of routesOf(ifc, own)) addQuietly(core, request)
+    if (before !== undefined) removeOrphans(core, before)
+    if (own.address.family === 6) ensureLinkLocal(core, ifc, now)
+  }
   if (ifc.up) announce(core, ifc, own, now)
 }
 
+/** Removes the address with its routes, and the static routes that it alone made possible. */
 export function removeAddress(core: Core, ifc: NetworkInterface, own: InterfaceAddress): void {
+  takeOut(core, ifc, own)
+  removeOrphans(core, own)
+}
+
+function takeOut(core: Core, ifc: NetworkInterface, own: InterfaceAddress): void {
   ifc.assignAddresses(ifc.addresses.filter((other) => other !== own))
   core.local.remove(ifc, own)
-  const gone = core.routes.removeWhere((route) => route.via === own && route.kind !== 'static')
+  core.routes.removeWhere((route) => route.via === own && route.kind !== 'static')
   // Another address may stand in the same network: the network's route goes over to it.
   for (const other of ifc.addresses) for (const request of routesOf(ifc, other)) addQuietly(core, request)
-  if (gone.length > 0) removeOrphans(core, own)
 }
+
+const sameConfiguration = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
+  a.prefixLength === b.prefixLength &&
+  (a.peer === undefined ? b.peer === undefined : b.peer !== undefined && a.peer.equals(b.peer))
 
 /** An ethernet interface that is up and speaks IPv6 has a link-local address (RFC 4291 section 2.8). */
 export function ensureLinkLocal(core: Core, ifc: NetworkInterface, now: Instant): void {
@@ -93,5 +105,8 @@ function removeOrphans(core: Core, gone: InterfaceAddress): void {
           other.destination.contains(gateway),
       )
   }
-  core.routes.removeWhere((route) => route.kind === 'static' && route.via === gone && !reachable(route))
+  core.routes.removeWhere(
+    (route) =>
+      route.kind === 'static' && route.via?.address.equals(gone.address) === true && !reachable(route),
+  )
 }

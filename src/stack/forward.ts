@@ -63,6 +63,7 @@ export function forwardIpv4(
   }
   decrementTtl(bytes, start)
   core.counters.add('ipv4.forwarded')
+  if (way.route !== undefined) way.route.use++
   if (fits) core.link.send(way.interface, packet, way.nextHop, true, now)
   else core.ipv4.sendFragments(packet, way, true, now)
 }
@@ -120,5 +121,6 @@ export function forwardIpv6(
   }
   bytes[start + V6.hopLimit] = bytes[start + V6.hopLimit]! - 1
   core.counters.add('ipv6.forwarded')
+  if (way.route !== undefined) way.route.use++
   core.link.send(way.interface, packet, way.nextHop, true, now)
 }

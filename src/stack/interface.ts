@@ -111,5 +111,14 @@ export class NetworkInterface {
   }
 }
 
+const prefixes = new WeakMap<InterfaceAddress, IpPrefix>()
+
 /** The network that an address is configured in. */
-export const prefixOf = (own: InterfaceAddress): IpPrefix => new IpPrefix(own.address, own.prefixLength)
+export function prefixOf(own: InterfaceAddress): IpPrefix {
+  let prefix = prefixes.get(own)
+  if (prefix === undefined) {
+    prefix = new IpPrefix(own.address, own.prefixLength)
+    prefixes.set(own, prefix)
+  }
+  return prefix
+}

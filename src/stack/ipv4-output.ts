@@ -73,6 +73,7 @@ export class Ipv4Output {
   #out(packet: PacketBuffer, way: Way, now: Instant): SendResult {
     const { bytes, start } = packet
     const ifc = way.interface
+    if (way.route !== undefined) way.route.use++
     if (this.#core.filter?.('out', ifc, packet, now) === false) {
       this.#core.counters.add('filter.out')
       return 'blocked'

@@ -82,6 +82,7 @@ export class Ipv6Output {
 
   #out(packet: PacketBuffer, way: Way, dontFragment: boolean, now: Instant): SendResult {
     const ifc = way.interface
+    if (way.route !== undefined) way.route.use++
     if (this.#core.filter?.('out', ifc, packet, now) === false) {
       this.#core.counters.add('filter.out')
       return 'blocked'

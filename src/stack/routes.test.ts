@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { Stack } from './stack.js'
 import { address, configure, type Plug, prefix, TestNetwork } from './testing.js'
 
@@ -143,4 +144,53 @@ test('the source is the address nearest to the next hop; IPv6 chooses by scope a
   const [gif] = network.cable(stack, network.stack('peer'), { kind: 'point-to-point' })
   stack.routes.add({ destination: prefix('172.16.0.0/12'), interface: gif.ifc })
   assert.equal(source('172.16.0.1'), '192.168.1.1')
+})
+
+test('an address that is given again keeps the routes through its network', () => {
+  const { stack, plug } = alice()
+  stack.routes.add({ destination: prefix('0.0.0.0/0'), gateway: address('192.168.1.2') })
+  configure(plug, '192.168.1.1/24')
+  assert.equal(plug.ifc.addresses.length, 1)
+  assert.ok(stack.routes.lookup(address('8.8.8.8')))
+  configure(plug, '192.168.1.1/16')
+  assert.equal(plug.ifc.addresses[0]?.prefixLength, 16)
+  assert.ok(stack.routes.lookup(address('8.8.8.8')))
+  configure(plug, '192.168.1.1/32')
+  assert.equal(stack.routes.lookup(address('8.8.8.8')), undefined)
+})
+
+test('lookup agrees with a search of all routes for the longest prefix', () => {
+  const octets = fc.tuple(
+    fc.constantFrom(10, 11),
+    fc.nat({ max: 3 }),
+    fc.nat({ max: 3 }),
+    fc.nat({ max: 255 }),
+  )
+  const routes = fc.uniqueArray(fc.tuple(octets, fc.integer({ min: 0, max: 32 })), {
+    maxLength: 40,
+    selector: ([octet, length]) => prefix(`${octet.join('.')}/${length}`).key,
+  })
+  fc.assert(
+    fc.property(routes, fc.array(octets, { maxLength: 20 }), (chosen, questions) => {
+      const { stack } = alice()
+      const gateway = address('192.168.1.2')
+      const all = chosen.map(([octet, length]) => prefix(`${octet.join('.')}/${length}`))
+      for (const destination of all) stack.routes.add({ destination, gateway })
+      for (const octet of questions) {
+        const to = address(octet.join('.'))
+        const best = all.filter((one) => one.contains(to)).sort((a, b) => b.length - a.length)[0]
+        assert.equal(stack.routes.lookup(to)?.destination.key, best?.key)
+      }
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('packets that go by a route are counted on it, questions are not', () => {
+  const { network, stack } = alice()
+  const route = stack.routes.lookup(address('192.168.1.2'))
+  stack.sourceFor(address('192.168.1.2'))
+  const before = route?.use ?? 0
+  network.ping(stack, '192.168.1.2')
+  assert.equal(route?.use, before + 1)
 })

@@ -44,7 +44,6 @@ export function findWay(
       ? onLink(via, destination, undefined)
       : 'no-route'
   if (route.action !== 'forward') return route.action === 'reject' ? 'unreachable' : 'blackhole'
-  route.use++
   const limit = Math.min(route.interface.mtu, route.mtu ?? route.interface.mtu)
   const path = core.pathMtus.get(destination, now) ?? limit
   return {
@@ -56,10 +55,13 @@ export function findWay(
   }
 }
 
-const onLink = (ifc: NetworkInterface, destination: IpAddress, route: Route | undefined): Way => {
-  if (route !== undefined) route.use++
-  return { destination, interface: ifc, nextHop: destination, mtu: ifc.mtu, route }
-}
+const onLink = (ifc: NetworkInterface, destination: IpAddress, route: Route | undefined): Way => ({
+  destination,
+  interface: ifc,
+  nextHop: destination,
+  mtu: ifc.mtu,
+  route,
+})
 
 const groupRoute = (route: Route | undefined): NetworkInterface | undefined =>
   route === undefined || route.action !== 'forward' ? undefined : route.interface
