@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { bytesEqual } from '../../base/index.js'
+import type { BridgeFrame } from '../lab.js'
+import { runScenario } from '../run.js'
+import { scenarios } from './index.js'
+import type { Scenario } from './scenario.js'
+
+for (const scenario of scenarios)
+  test(`scenario ${scenario.name}: ${scenario.heading}`, async () => {
+    const { error, ok, packets } = await runScenario(scenario)
+    assert.equal(error, null)
+    assert.equal(ok, true)
+    assert.ok(packets >= 12, `${packets} packets`)
+  })
+
+const named = (name: string): Scenario => scenarios.find((one) => one.name === name)!
+
+/** The scenario with one thing wrong in what is typed; its checks stay. */
+const broken = (name: string, from: string | RegExp, to: string): Scenario => {
+  const scenario = named(name)
+  const script = scenario.script.replace(from, to)
+  assert.notEqual(script, scenario.script)
+  return { ...scenario, script }
+}
+
+for (const [what, scenario, message] of [
+  [
+    'bob has another peer',
+    broken('gif', 'tunnel 192.168.1.2 192.168.1.1', 'tunnel 192.168.1.2 192.168.1.9'),
+    /ping/,
+  ],
+  [
+    'no tunnel at all: alice pings the inner address as a second address of bob',
+    broken(
+      'gif',
+      /^[\s\S]*(?=# on the host\ntcpdump -i)/,
+      '# on alice\nifconfig vio0 alias 172.16.0.1/24\n# on bob\nifconfig vio0 alias 172.16.0.2/24\n',
+    ),
+    /0 packets, expected at least \d+: the tunnel did not carry them/,
+  ],
+  ['gre is not allowed on bob', broken('gre', '# on both virtual machine\n', '# on alice\n'), /ping/],
+  ['the keys differ', broken('gre', 'ifconfig gre0 create up', 'ifconfig gre0 create vnetid 7 up'), /ping/],
+  [
+    'the tunnel ids differ',
+    broken('eoip', 'ifconfig eoip0 create tunnel', 'ifconfig eoip0 create vnetid 7 tunnel'),
+    /ping/,
+  ],
+  ['etherip is not bridged', broken('etherip', 'add vether0 add etherip0 up', 'add vether0 up'), /ping/],
+  [
+    'gif6 over IPv4 is not gif6',
+    broken('gif6', /(^|\n)ifconfig gif0 (-tunnel|tunnel fd)[^\n]*/g, ''),
+    /ethernet ipv6 ipv4 icmp/,
+  ],
+] as const)
+  test(`a scenario fails if ${what}`, async () => {
+    const { ok, error } = await runScenario(scenario)
+    assert.equal(ok, false)
+    assert.match(error ?? '', message)
+  })
+
+test('the same seed is the same run, byte for byte; another seed is another', async () => {
+  const frames = async (seed: number): Promise<readonly BridgeFrame[]> =>
+    (await runScenario(named('eoip'), { seed })).frames
+  const [first, second, other] = [await frames(5), await frames(5), await frames(6)]
+  const same = (a: readonly BridgeFrame[], b: readonly BridgeFrame[]): boolean =>
+    a.length === b.length &&
+    a.every((frame, i) => frame.at === b[i]!.at && bytesEqual(frame.bytes, b[i]!.bytes))
+  assert.equal(same(first, second), true)
+  assert.equal(same(first, other), false)
+})
+
+test('all of it takes far less than three seconds', async () => {
+  const begun = performance.now()
+  for (const scenario of scenarios) await runScenario(scenario)
+  const took = performance.now() - begun
+  assert.ok(took < 3_000, `${took} ms`)
+})
