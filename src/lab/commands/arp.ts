@@ -1,7 +1,7 @@
 import { parseIpAddress } from '../../base/index.js'
 import type { CommandContext, LabCommand } from '../command.js'
 import { type NeighbourView, showArp, showNdp } from './net/neighbours-show.js'
-import { CommandFailure, getopt, guard } from './net/words.js'
+import { CommandFailure, getopt, guard, printText } from './net/words.js'
 
 /** arp(8) and ndp(8): the two neighbour caches, which differ in family and in how they print. */
 
@@ -50,14 +50,14 @@ const neighbours = (program: Program, args: string[], context: CommandContext): 
     const all = rows(context, family)
     const print = family === 4 ? showArp : showNdp
     if (given.has('a')) {
-      context.print(print(all, now).trimEnd())
+      printText(context, print(all, now))
       return 0
     }
     const [host] = operands
     if (host === undefined) throw new CommandFailure(usage)
     const found = all.filter((entry) => `${entry.address}` === host)
     if (found.length === 0) throw new CommandFailure(`${host} (${host}) -- no entry`)
-    context.print(print(found, now).trimEnd())
+    printText(context, print(found, now))
     return 0
   })
 

@@ -5,7 +5,7 @@ import { applyActions, noSuchInterface } from './net/ifconfig-apply.js'
 import { showInterface } from './net/ifconfig-show.js'
 import { interfaceView } from './net/ifconfig-view.js'
 import { bridgeMeant } from './net/slips.js'
-import { CommandFailure, guard } from './net/words.js'
+import { CommandFailure, guard, printText } from './net/words.js'
 
 /** ifconfig(8). */
 
@@ -71,7 +71,7 @@ function show(
       inet: families.includes('inet'),
       inet6: families.includes('inet6'),
     })
-    context.print(text.trimEnd())
+    printText(context, text)
   }
   return 0
 }

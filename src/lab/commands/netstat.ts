@@ -4,7 +4,7 @@ import { routeViews } from './net/route-views.js'
 import { showRoutes } from './net/routes-show.js'
 import { socketsOf } from './net/sockets.js'
 import { showStatistics } from './net/statistics-show.js'
-import { CommandFailure, getopt, guard, meant } from './net/words.js'
+import { CommandFailure, getopt, guard, meant, printText } from './net/words.js'
 
 /** netstat(1): `-r`, `-i`, `-s`, `-a`, each with `-n` and `-f FAMILY`; `-p PROTOCOL`. */
 
@@ -37,7 +37,7 @@ export const netstat: LabCommand = (args, context) =>
     const families: readonly (4 | 6)[] = family === undefined ? [4, 6] : [family]
     const { stack } = context.host
     const show = (text: string): number => {
-      if (text !== '') context.print(text.trimEnd())
+      printText(context, text)
       return 0
     }
     if (given.has('r')) return show(showRoutes(routeViews(stack), families))

@@ -12,9 +12,11 @@ import {
   seconds,
   toMilliseconds,
 } from '../../base/index.js'
+import type { NetworkInterface } from '../../stack/index.js'
 import type { CommandContext, LabCommand } from '../command.js'
 import { echoRequest, PING_HEADER, TIME_STAMP } from './net/echo.js'
 import { type ResolvedHost, resolveHost, sendError } from './net/hosts.js'
+import { zoned } from './net/ifconfig-show.js'
 import { errorText, PingStatistics, replyLine } from './net/ping-text.js'
 import { CommandFailure, getopt, guard, type Options, strtonum } from './net/words.js'
 
@@ -158,6 +160,7 @@ interface Arrival {
   readonly type: number
   readonly code: number
   readonly source: IpAddress
+  readonly interface: NetworkInterface
   readonly ttl: number
   readonly bytes: Uint8Array
 }
@@ -208,6 +211,7 @@ class Pinger {
   async #loop(): Promise<void> {
     const { count, preload } = this.#plan
     const { host } = this.#context
+    if (count === 0) this.#context.endless()
     for (let i = 0; i < preload && !this.#all(); i++) this.#send()
     let next = after(host.now(), this.#pause())
     for (;;) {
@@ -299,7 +303,7 @@ class Pinger {
       else this.#error(arrival)
   }
 
-  #reply({ at, source, ttl, bytes }: Arrival): void {
+  #reply({ at, source, interface: ifc, ttl, bytes }: Arrival): void {
     const sequence = readUint16(bytes, 6)
     const sent = this.#sent.get(sequence)
     if (sent === undefined) return
@@ -319,7 +323,8 @@ class Pinger {
     if (this.#plan.quiet) return
     let line = replyLine({
       length: bytes.length,
-      source,
+      source: zoned(source, ifc.name),
+      family: source.family,
       sequence,
       hopLimit: ttl,
       duplicate,

@@ -4,7 +4,7 @@ import type { CommandContext, LabCommand } from '../command.js'
 import { resolveHost } from './net/hosts.js'
 import { routeViews } from './net/route-views.js'
 import { showDestination, showRouteGet, showRoutes } from './net/routes-show.js'
-import { CommandFailure, getopt, guard, meant, strtonum } from './net/words.js'
+import { CommandFailure, getopt, guard, meant, printText, strtonum } from './net/words.js'
 
 /** route(8): add, change, delete, flush, get, show. */
 
@@ -106,9 +106,7 @@ function parse(words: readonly string[]): Request {
 function show({ family, operands }: Request, context: CommandContext): number {
   const [extra] = operands
   if (extra !== undefined) throw botched(extra, ['-inet', '-inet6'])
-  context.print(
-    showRoutes(routeViews(context.host.stack), family === undefined ? [4, 6] : [family]).trimEnd(),
-  )
+  printText(context, showRoutes(routeViews(context.host.stack), family === undefined ? [4, 6] : [family]))
   return 0
 }
 
@@ -147,7 +145,7 @@ async function get(request: Request, context: CommandContext): Promise<number> {
     use: found.use,
     mtu: found.mtu ?? 0,
   })
-  context.print(answer.trimEnd())
+  printText(context, answer)
   return 0
 }
 

@@ -1,4 +1,4 @@
-import { type Duration, type Instant, type IpAddress, WarrenError } from '../../../base/index.js'
+import { type Duration, type Instant, type IpAddress, seconds, WarrenError } from '../../../base/index.js'
 import type { UdpSocket } from '../../../stack/index.js'
 import type { TcpConnection } from '../../../stack/tcp/index.js'
 import type { CommandContext } from '../../command.js'
@@ -33,6 +33,12 @@ export interface ConversationListener {
   next(): Promise<Conversation | undefined>
   close(): void
 }
+
+/** TCP itself gives up on a handshake before this. */
+const CONNECT_LIMIT = seconds(180)
+/** Callers and datagrams that wait until the command looks; more are turned away. */
+const WAITING_LIMIT = 64
+const DATAGRAM_LIMIT = 1024
 
 /** Most that is read of a connection at once, as nc's own buffer. */
 const BUFFER = 16_384
@@ -97,8 +103,9 @@ export class TcpConversation implements Conversation {
       port: plan.port,
       ...(plan.address === undefined ? {} : { address: plan.address }),
       onConnection: (connection, now) => {
-        if (connection.remoteAddress.family !== plan.family) return connection.abort(now)
-        waiting.push(new TcpConversation(connection, context))
+        if (connection.remoteAddress.family !== plan.family || waiting.length >= WAITING_LIMIT)
+          connection.abort(now)
+        else waiting.push(new TcpConversation(connection, context))
         bell.signal()
       },
     })
@@ -130,10 +137,8 @@ export class TcpConversation implements Conversation {
     const conversation = new TcpConversation(connection, context)
     const began = context.host.now()
     while (connection.state === 'SYN-SENT' || connection.state === 'SYN-RECEIVED') {
-      const left =
-        plan.timeout === undefined ? undefined : ((began + plan.timeout - context.host.now()) as Duration)
-      if (left !== undefined && left <= 0) break
-      // Without -w TCP itself gives up after its own time, so this wait has an end.
+      const left = (began + (plan.timeout ?? CONNECT_LIMIT) - context.host.now()) as Duration
+      if (left <= 0) break
       await conversation.#bell.heard(context, left)
       if (context.interrupted) break
     }
@@ -215,7 +220,7 @@ export class UdpConversation implements Conversation {
         if (source.family !== plan.family) return
         peer ??= { address: source, port: sourcePort }
         if (!peer.address.equals(source) || peer.port !== sourcePort) return
-        queue.push(data)
+        if (queue.length < DATAGRAM_LIMIT) queue.push(data)
         bell.signal()
       },
     })
@@ -241,7 +246,7 @@ export class UdpConversation implements Conversation {
       ...(plan.sourcePort === undefined ? {} : { port: plan.sourcePort }),
       onDatagram: ({ source, sourcePort, data }) => {
         if (!source.equals(destination) || sourcePort !== port) return
-        queue.push(data)
+        if (queue.length < DATAGRAM_LIMIT) queue.push(data)
         bell.signal()
       },
     })

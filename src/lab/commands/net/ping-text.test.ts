@@ -13,7 +13,8 @@ import { errorText, PingStatistics, replyLine } from './ping-text.js'
 test('the lines of the article', () => {
   const line = replyLine({
     length: 64,
-    source: parseIpAddress('172.16.1.2')!,
+    source: '172.16.1.2',
+    family: 4,
     sequence: 0,
     hopLimit: 255,
     time: 5.649,
@@ -33,7 +34,7 @@ test('the lines of the article', () => {
 })
 
 test('IPv6 says hlim; a duplicate is marked; no time stamp, no time', () => {
-  const reply = { length: 16, source: parseIpAddress('fd00::2')!, sequence: 4, hopLimit: 64 }
+  const reply = { length: 16, source: 'fd00::2', family: 6 as const, sequence: 4, hopLimit: 64 }
   assert.equal(replyLine({ ...reply, duplicate: true }), '16 bytes from fd00::2: icmp_seq=4 hlim=64 (DUP!)')
 })
 

@@ -1,5 +1,3 @@
-import type { IpAddress } from '../../../base/index.js'
-
 /** What ping(8) prints, from plain numbers. */
 
 /** Round trips in milliseconds and counts, as they add up. */
@@ -49,7 +47,9 @@ export class PingStatistics {
 export interface EchoReply {
   /** ICMP message's length: 8 and the data. */
   readonly length: number
-  readonly source: IpAddress
+  /** As printed, with the zone of a link-local address. */
+  readonly source: string
+  readonly family: 4 | 6
   readonly sequence: number
   readonly hopLimit: number
   /** Milliseconds; absent where the data had no room for a time stamp. */
@@ -58,7 +58,7 @@ export interface EchoReply {
 }
 
 export function replyLine(reply: EchoReply): string {
-  const hops = reply.source.family === 6 ? 'hlim' : 'ttl'
+  const hops = reply.family === 6 ? 'hlim' : 'ttl'
   let text = `${reply.length} bytes from ${reply.source}: icmp_seq=${reply.sequence} ${hops}=${reply.hopLimit}`
   if (reply.time !== undefined) text += ` time=${reply.time.toFixed(3)} ms`
   return reply.duplicate ? `${text} (DUP!)` : text

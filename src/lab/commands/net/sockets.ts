@@ -1,7 +1,7 @@
 import type { Stack } from '../../../stack/index.js'
 import type { SocketView } from './netstat-show.js'
 
-/** The TCP connections and listeners of a stack as `netstat -an` takes them. */
+/** The sockets of a stack as `netstat -an` takes them. */
 export function socketsOf(stack: Stack): SocketView[] {
   const connections = stack.tcp.connections().map(
     (connection): SocketView => ({
@@ -27,5 +27,14 @@ export function socketsOf(stack: Stack): SocketView[] {
       sendQueue: 0,
     }),
   )
-  return [...connections, ...listeners]
+  const datagrams = stack.udp.bindings().map(
+    ({ address, port }): SocketView => ({
+      protocol: 'udp',
+      ...(address === undefined ? {} : { family: address.family, local: address }),
+      localPort: port,
+      receiveQueue: 0,
+      sendQueue: 0,
+    }),
+  )
+  return [...connections, ...listeners, ...datagrams]
 }

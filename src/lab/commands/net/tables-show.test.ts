@@ -64,7 +64,7 @@ test('ndp -an', () => {
   )
   assert.equal(
     text,
-    `Neighbor                             Linklayer Address     Netif Expire    S Flags
+    `Neighbor                             Linklayer Address   Netif Expire    S Flags
 fe80::2%vio0                         fe:e1:bb:d1:2a:02    vio0 1d        S R
 `,
   )

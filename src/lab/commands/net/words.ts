@@ -1,5 +1,5 @@
 import { suggest } from '../../../base/index.js'
-import { type CommandResult, fail, succeed } from '../../command.js'
+import { type CommandContext, type CommandResult, fail, succeed } from '../../command.js'
 
 /**
  * What every guest command shares: the errors of err(3) and errx(3), getopt(3) as OpenBSD has it, the
@@ -29,6 +29,11 @@ export async function guard(
     if (error instanceof CommandFailure) return fail(error.message, error.exitCode)
     throw error
   }
+}
+
+/** Prints a text that ends with a newline (or is empty), blanks at the ends of its lines included. */
+export function printText(context: CommandContext, text: string): void {
+  if (text !== '') context.print(text.replace(/\n$/, ''))
 }
 
 /** Options of a command, in the order in which they were given, and what follows them. */
