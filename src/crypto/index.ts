@@ -1,0 +1,4 @@
+export * from './constant-time.js'
+export * from './names.js'
+export * from './provider.js'
+export * from './wipe.js'
