@@ -170,6 +170,11 @@ export class Icmp {
       counters.add('icmp.quoteShort')
       return
     }
+    // A later fragment does not say whose it was.
+    if ((readUint16(bytes, quoted + V4.flags) & V4_OFFSET_MASK) !== 0) {
+      counters.add('icmp.quoteFragment')
+      return
+    }
     const source = ipv4At(bytes, quoted + V4.source)
     const destination = ipv4At(bytes, quoted + V4.destination)
     if (!local.owns(source) || received.group) {

@@ -141,7 +141,11 @@ export class Icmpv6 {
       return
     }
     const chain = walkExtensionHeaders(bytes, quoted + IPV6_HEADER, end, bytes[quoted + V6.nextHeader]!)
-    if (chain.problem !== undefined || chain.laterFragment || chain.offset + 8 > end) {
+    if (chain.laterFragment) {
+      counters.add('icmpv6.quoteFragment')
+      return
+    }
+    if (chain.problem !== undefined || chain.offset + 8 > end) {
       counters.add('icmpv6.quoteShort')
       return
     }
@@ -190,7 +194,7 @@ function mayReport(
   type: number,
   code: number,
 ): boolean {
-  if (source.isUnspecified || source.isMulticast || source.isLoopback) return false
+  if (source.isUnspecified || source.isMulticast) return false
   // To a group only what path MTU discovery and the options of multicast need (RFC 4443 section 2.4 (e.3)).
   const toGroup = type === Icmpv6Type.packetTooBig || (type === Icmpv6Type.parameterProblem && code === 2)
   if (destination.isMulticast && !toGroup) return false

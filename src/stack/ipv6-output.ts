@@ -21,7 +21,11 @@ export class Ipv6Output {
   send(request: SendRequest, now: Instant): SendResult {
     const { destination, payload } = request
     if (destination.family !== 6) return 'no-route'
-    const way = findWay(this.#core, destination, now, request.interface, request.onLinkOnly)
+    // A link-local destination is on the link of the link-local source, where no interface is named (RFC 4007).
+    const { source: given } = request
+    const scoped = given?.family === 6 && given.isLinkLocal && destination.isLinkLocal
+    const via = request.interface ?? (scoped ? this.#core.local.interfaceOf(given) : undefined)
+    const way = findWay(this.#core, destination, now, via, request.onLinkOnly)
     if (typeof way === 'string') return way === 'blackhole' ? 'ok' : way
     const source = request.source ?? this.#core.local.sourceFor(destination, way.interface, way.nextHop)
     if (source?.family !== 6) return 'no-source'

@@ -28,7 +28,7 @@ export class LocalAddresses {
     this.#owned.set(key, [...(this.#owned.get(key) ?? []), { ifc, own }])
     const broadcast = directedBroadcast(ifc, own)
     if (broadcast !== undefined) raise(this.#broadcasts, broadcast.toUint32())
-    if (own.address.family === 6) raise(this.#solicited, addressKey(own.address.solicitedNode()))
+    if (joinsGroup(ifc, own.address)) raise(this.#solicited, addressKey(own.address.solicitedNode()))
   }
 
   remove(ifc: NetworkInterface, own: InterfaceAddress): void {
@@ -38,7 +38,7 @@ export class LocalAddresses {
     else this.#owned.delete(key)
     const broadcast = directedBroadcast(ifc, own)
     if (broadcast !== undefined) lower(this.#broadcasts, broadcast.toUint32())
-    if (own.address.family === 6) lower(this.#solicited, addressKey(own.address.solicitedNode()))
+    if (joinsGroup(ifc, own.address)) lower(this.#solicited, addressKey(own.address.solicitedNode()))
   }
 
   /** True if it is an address of an interface that is up; a link-local one only on `arrived`, if that is given. */
@@ -54,12 +54,18 @@ export class LocalAddresses {
     return this.#owned.has(addressKey(address))
   }
 
+  /** The one interface that has the address; `undefined` if there is none, or more than one. */
+  interfaceOf(address: IpAddress): NetworkInterface | undefined {
+    const owned = this.#owned.get(addressKey(address))
+    return owned?.length === 1 ? owned[0]?.ifc : undefined
+  }
+
   /** 255.255.255.255 or the directed broadcast address of a network of ours. */
   isBroadcast(address: IpAddress): boolean {
     return address.family === 4 && (address.isBroadcast || this.#broadcasts.has(address.toUint32()))
   }
 
-  /** True for the groups that every host is in: 224.0.0.1, ff01::1 and ff02::1, its solicited-node groups. */
+  /** True for the groups that every host is in: 224.0.0.1, ff02::1, its solicited-node groups; ff02::2 for a router. */
   isMember(group: IpAddress, router: boolean): boolean {
     if (group.family === 4) return group.toUint32() === 0xe0000001
     if (group.equals(Ipv6Address.allNodes) || (router && group.equals(Ipv6Address.allRouters))) return true
@@ -110,6 +116,10 @@ export class LocalAddresses {
     return best?.address
   }
 }
+
+/** RFC 4291 section 2.8: a node joins the solicited-node group of each address, on the link where that stands. */
+const joinsGroup = (ifc: NetworkInterface, address: IpAddress): address is Ipv6Address =>
+  address.family === 6 && ifc.kind !== 'loopback'
 
 /** The directed broadcast address of an address on a broadcast link; a /31 and a /32 have none (RFC 3021). */
 export function directedBroadcast(ifc: NetworkInterface, own: InterfaceAddress): Ipv4Address | undefined {

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { instantAt, milliseconds, seconds } from '../base/index.js'
+import { instantAt, milliseconds, PacketBuffer, seconds } from '../base/index.js'
 import type { Stack } from './stack.js'
-import { address, type CableOptions, configure, type Plug, prefix, TestNetwork } from './testing.js'
+import {
+  address,
+  type CableOptions,
+  configure,
+  type Plug,
+  prefix,
+  rawIpv4,
+  rawIpv6,
+  TestNetwork,
+} from './testing.js'
 import type { UdpDatagram } from './udp.js'
 
 interface Pair {
@@ -290,4 +299,64 @@ test('onWake says when something earlier is to be done', () => {
   network.ping(alice, '127.0.0.1', { wait: milliseconds(0) })
   assert.ok(woken > 0)
   assert.notEqual(alice.nextTimeout(), undefined)
+})
+
+test('a host hears of a closed port of its own', () => {
+  const { network, alice } = aliceAndBob()
+  const errors: string[] = []
+  const socket = alice.udp.bind({
+    onDatagram: () => {},
+    onError: ({ kind, code }) => errors.push(`${kind} ${code}`),
+  })
+  for (const to of ['127.0.0.1', '::1', '192.168.1.1'])
+    socket.send(new Uint8Array(1), address(to), 9, network.now)
+  network.advance()
+  assert.deepEqual(errors, ['unreachable 3', 'unreachable 4', 'unreachable 3'])
+})
+
+test('TCP between link-local addresses stays on their link, though there is another', () => {
+  const network = new TestNetwork()
+  const alice = network.stack('alice')
+  const bob = network.stack('bob')
+  const [other] = network.cable(alice, network.stack('carol'))
+  const [a, b] = network.cable(alice, bob)
+  configure(other, 'fd01::1/64')
+  configure(a, 'fd02::1/64')
+  configure(b, 'fd02::2/64')
+  const linkLocal = ({ ifc }: Plug) =>
+    ifc.addresses.find(({ address: own }) => own.family === 6 && own.isLinkLocal)!.address
+  bob.tcp.listen({ port: 8888, onConnection: () => {} })
+  const connection = alice.tcp.connect(
+    { source: linkLocal(a), destination: linkLocal(b), port: 8888 },
+    network.now,
+  )
+  network.advance()
+  assert.equal(connection.state, 'ESTABLISHED')
+})
+
+test('sendRaw sends a header of the caller’s making, its lengths and checksum put right', () => {
+  const { network, alice, bob } = aliceAndBob()
+  const seen: string[] = []
+  bob.handle(97, (packet, { source, ttl }) => {
+    seen.push(`${source} ${ttl} ${packet.length}`)
+    return true
+  })
+  const four = rawIpv4(
+    { source: '10.9.9.9', destination: '192.168.1.2', protocol: 97, ttl: 7 },
+    new Uint8Array(5),
+  )
+  four.fill(0, 2, 4)
+  four.fill(0, 10, 12)
+  const six = rawIpv6(
+    { source: 'fd77::7', destination: 'fd3e:62ee:99db:bb1a::2', nextHeader: 97, hopLimit: 9 },
+    new Uint8Array(6),
+  )
+  six.fill(0, 4, 6)
+  assert.equal(alice.sendRaw(PacketBuffer.copyOf(four, 4), network.now), 'ok')
+  assert.equal(alice.sendRaw(PacketBuffer.copyOf(six, 6), network.now), 'ok')
+  assert.equal(alice.sendRaw(PacketBuffer.copyOf(Uint8Array.of(0x99), 4), network.now), 'no-route')
+  assert.equal(alice.sendRaw(PacketBuffer.copyOf(Uint8Array.of(0x45), 4), network.now), 'no-route')
+  assert.equal(alice.sendRaw(PacketBuffer.copyOf(Uint8Array.of(0x60), 6), network.now), 'no-route')
+  network.advance()
+  assert.deepEqual(seen, ['10.9.9.9 7 5', 'fd77::7 9 6'])
 })

@@ -238,6 +238,7 @@ export interface RawIpv4 {
   readonly destination: string
   readonly protocol?: number
   readonly ttl?: number
+  readonly trafficClass?: number
   readonly identification?: number
   readonly dontFragment?: boolean
   readonly moreFragments?: boolean
@@ -249,6 +250,8 @@ export interface RawIpv4 {
 /** An IPv4 packet of the test's own making. */
 export function rawIpv4(fields: RawIpv4, payload: Uint8Array): Uint8Array {
   const header: Ipv4Header = {
+    dscp: (fields.trafficClass ?? 0) >> 2,
+    ecn: (fields.trafficClass ?? 0) & 3,
     totalLength: 0,
     identification: fields.identification ?? 1,
     dontFragment: fields.dontFragment ?? false,
@@ -271,13 +274,14 @@ export interface RawIpv6 {
   readonly destination: string
   readonly nextHeader?: number
   readonly hopLimit?: number
+  readonly trafficClass?: number
 }
 
 /** An IPv6 packet of the test's own making; an ICMPv6 payload gets its checksum. */
 export function rawIpv6(fields: RawIpv6, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(40 + payload.length)
   writeIpv6Header(bytes, 0, payload.length, {
-    trafficClass: 0,
+    trafficClass: fields.trafficClass ?? 0,
     flowLabel: 0,
     nextHeader: fields.nextHeader ?? 17,
     hopLimit: fields.hopLimit ?? 64,
