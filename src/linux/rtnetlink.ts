@@ -46,7 +46,6 @@ const IFINFO_LENGTH = 16
 
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
-const IFA_FLAGS = 8
 const IFA_F_NODAD = 0x02
 const IFADDR_LENGTH = 8
 
@@ -122,9 +121,9 @@ export function addressRequest(
   body[0] = familyOf(address)
   // With a peer, Linux's prefix is the peer's; the route of a point-to-point link is the one to its other end.
   body[1] = peer === undefined ? prefixLength : address.bytes.length * 8
+  body[2] = noDad && address.family === 6 ? IFA_F_NODAD : 0
   new DataView(body.buffer).setUint32(4, index, LITTLE_ENDIAN)
   const attributes = [attribute(IFA_LOCAL, address.bytes), attribute(IFA_ADDRESS, (peer ?? address).bytes)]
-  if (noDad && address.family === 6) attributes.push(attribute(IFA_FLAGS, uint32(IFA_F_NODAD)))
   return { body, attributes }
 }
 

@@ -15,6 +15,7 @@ export const SOURCE_CACHE_MS = 1000
 export const SOURCE_LOOKUPS_PER_SECOND = 5000
 
 const UNICAST = 1
+const ICMPV6 = 58
 
 /** Index of the interface that a packet to `address` would leave by, and rtnetlink's type of that route. */
 export type RouteLookup = (address: IpAddress) => { interfaceIndex: number; type: number } | undefined
@@ -46,6 +47,9 @@ export class SourceFilter {
     const b = kind === 4 ? 0 : readUint32(bytes, at + 4)
     const c = kind === 4 ? 0 : readUint32(bytes, at + 8)
     const d = kind === 4 ? 0 : readUint32(bytes, at + 12)
+    // Duplicate address detection comes from :: with a hop limit of 255 (RFC 4862 section 5.4.2).
+    if (kind === 6 && (a | b | c | d) === 0)
+      return bytes[start + 6] === ICMPV6 && bytes[start + 7] === 255 ? undefined : 'inner.source'
     let hash = Math.imul(a ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ d, 0x9e3779b1)
     hash = (hash ^ (hash >>> 15)) & (SOURCE_CACHE_SLOTS - 1)
     const keys = this.#keys
