@@ -47,6 +47,8 @@ export interface CommandContext {
   ): Promise<T | undefined>
   /** Says that the command has no end of its own, as a `wait` without a limit does. */
   endless(): void
+  /** Runs `work`, whose waits all come to an end because the caller sees to it (`timeout`). */
+  bounded<T>(work: () => Promise<T>): Promise<T>
   /** ^C for whatever this terminal waits for now. */
   interrupt(): void
   /** The shell's own command that this one stands before. */

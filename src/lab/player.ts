@@ -166,11 +166,12 @@ export class Player {
     patience?.()
     for (const cancel of cancels) cancel()
     if (how === 'background') {
-      const job: Job = { machine, terminal, program, section: this.#section, played, done }
-      this.#jobs.push(job)
-      void done.then(() => {
+      const ended = done.then(() => {
         this.#jobs = this.#jobs.filter((one) => one !== job)
+        this.#options.onEnd?.(played, 'ended')
       })
+      const job: Job = { machine, terminal, program, section: this.#section, played, done: ended }
+      this.#jobs.push(job)
     }
     this.#options.onEnd?.(played, how)
   }
@@ -178,7 +179,6 @@ export class Player {
   async #end(job: Job): Promise<void> {
     job.terminal.interrupt()
     await this.#lab.clock.run(job.done)
-    this.#options.onEnd?.(job.played, 'ended')
   }
 }
 

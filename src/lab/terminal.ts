@@ -23,6 +23,7 @@ export class Terminal {
   readonly #waits = new Set<() => void>()
   #interrupts = 0
   #running = 0
+  #bounded = 0
   #command = ''
   /** Called when a command begins a wait that has no end of its own. */
   onEndlessWait?: () => void
@@ -139,7 +140,15 @@ export class Terminal {
           },
           sleep: (span) => this.#sleep(span),
           wait: (subscribe, limit) => this.#wait(subscribe, limit),
-          endless: () => this.onEndlessWait?.(),
+          endless: () => this.#endless(),
+          bounded: async (work) => {
+            this.#bounded++
+            try {
+              return await work()
+            } finally {
+              this.#bounded--
+            }
+          },
           interrupt: () => this.interrupt(),
           original: async (words) =>
             (await shell.origCommand?.(words)) ?? {
@@ -169,6 +178,10 @@ export class Terminal {
     this.onLine?.(line, stream)
   }
 
+  #endless(): void {
+    if (this.#bounded === 0) this.onEndlessWait?.()
+  }
+
   async #sleep(span: Duration): Promise<boolean> {
     const before = this.#interrupts
     await this.#wait<never>(() => undefined, span)
@@ -191,7 +204,7 @@ export class Terminal {
         if (limit !== undefined) cancelTimer = clock.schedule(after(clock.now(), limit), end)
         const unsubscribe = subscribe(resolve)
         if (unsubscribe !== undefined) cleanup.push(unsubscribe)
-        if (limit === undefined) this.onEndlessWait?.()
+        if (limit === undefined) this.#endless()
       })
     } finally {
       this.#waits.delete(end)

@@ -2,10 +2,12 @@
 import type { LabCommand } from '../command.js'
 import { ftp } from './ftp.js'
 import { guestCommands } from './guest.js'
+import { ifconfig } from './ifconfig.js'
 import { jot } from './jot.js'
 import { makedev } from './makedev.js'
 import { pfctl } from './pfctl.js'
 import { rcctl } from './rcctl.js'
+import { newerTunnelMeant } from './slips.js'
 import { date, dmesg, id, notPlayed, pkill, reboot, tail, timeout, whoami } from './system.js'
 import { vmctl } from './vmctl.js'
 import { xargs } from './xargs.js'
@@ -29,4 +31,5 @@ export const commands: ReadonlyMap<string, LabCommand> = new Map<string, LabComm
   ['pkg_add', notPlayed('pkg_add', 'the lab has no network; its tunnels need no package')],
   ['brconfig', notPlayed('brconfig', 'OpenBSD has no such command any more: ifconfig bridge0 add vether0')],
   ...Object.entries(guestCommands),
+  ['ifconfig', newerTunnelMeant(ifconfig)],
 ])

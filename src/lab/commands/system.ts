@@ -68,7 +68,7 @@ export const timeout: LabCommand = async (args, context) => {
     context.interrupt()
   })
   try {
-    const result = await context.exec(utility.map(quote).join(' '))
+    const result = await context.bounded(() => context.exec(utility.map(quote).join(' ')))
     return expired ? { ...result, exitCode: 124 } : result
   } finally {
     cancel()
@@ -87,11 +87,8 @@ export const pkill: LabCommand = async (args, { host }) => {
 /** reboot(8): a virtual machine goes down and comes up with what its files say. */
 export const reboot: LabCommand = async (_, { host, lab }) => {
   if (host === lab.host) return fail('reboot: the host of the lab stays up: its machines would be gone')
-  lab.clock.schedule(lab.clock.now(), () => {
-    const release = lab.clock.hold()
-    lab.vmd.stop(host.name)
-    void lab.vmd.start(host.name).finally(release)
-  })
+  lab.vmd.stop(host.name)
+  await lab.clock.lend(lab.vmd.start(host.name))
   return succeed()
 }
 
