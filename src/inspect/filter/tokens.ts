@@ -10,15 +10,21 @@ export interface Token {
 
 const symbols: readonly string[] = ['<<', '>>', '<=', '>=', '==', '!=', '&&', '||', ...'()[]:+-*/%&|^=<>!~']
 
-/** A filter error: `column 7: …`, with the expression and a mark below in `where`. */
+/** Letters of a long expression that an error shows, on either side of its place. */
+const SHOWN = 40
+
+/** A filter error: `where` has the expression and the column. */
 export function filterError(
   text: string,
   column: number,
   summary: string,
   details: { found?: string; expected?: string; mend?: string } = {},
 ): WarrenError {
+  const from = Math.max(0, column - 1 - SHOWN)
+  const part = text.slice(from, column - 1 + SHOWN)
+  const shown = `${from > 0 ? '…' : ''}${part}${from + part.length < text.length ? '…' : ''}`
   return new WarrenError('INSPECT_FILTER', summary, {
-    where: `filter "${text}", column ${column}`,
+    where: `filter "${shown}", column ${column}`,
     ...details,
   })
 }
