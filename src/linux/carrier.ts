@@ -38,6 +38,9 @@ export type Receiver = (
   nowMs: number,
 ) => void
 
+/** Path MTU of a connected socket; `undefined` where there is no way now. */
+export type MtuLookup = (fd: number, family: 4 | 6) => number | undefined
+
 export class Carrier {
   readonly spec: CarrierSpec
   /** In the order of their installation: the order in which they are asked. */
@@ -54,12 +57,14 @@ export class Carrier {
   readonly #batchPaths: (PlanePath | undefined)[] = new Array<PlanePath | undefined>(SEND_BATCH).fill(
     undefined,
   )
+  readonly #mtuOf: MtuLookup
   #batched = 0
   #mtu: number
   #mtuUntil = 0
   #identification: number
 
-  constructor(spec: CarrierSpec, arena: Arena, identification: number) {
+  constructor(spec: CarrierSpec, arena: Arena, identification: number, mtuOf: MtuLookup = pathMtu) {
+    this.#mtuOf = mtuOf
     this.spec = spec
     this.#arena = arena
     this.#c = libc()
@@ -245,7 +250,7 @@ export class Carrier {
 
   #checkMtu(nowMs: number): void {
     this.#mtuUntil = nowMs + MTU_CHECK_MS
-    const mtu = pathMtu(this.#fd, this.spec.family)
+    const mtu = this.#mtuOf(this.#fd, this.spec.family)
     if (mtu !== undefined && mtu >= 68) this.#mtu = mtu
   }
 

@@ -29,6 +29,7 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Pointer, length: number): number
   connect(fd: number, address: Pointer, length: number): number
+  getsockname(fd: number, address: Pointer, length: Pointer): number
   setsockopt(fd: number, level: number, option: number, value: Pointer, length: number): number
   getsockopt(fd: number, level: number, option: number, value: Pointer, length: Pointer): number
   send(fd: number, buffer: Pointer, length: number, flags: number): number
@@ -55,6 +56,7 @@ const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, [result: string, paramete
   socket: ['int', ['int', 'int', 'int']],
   bind: ['int', ['int', 'void*', 'uint']],
   connect: ['int', ['int', 'void*', 'uint']],
+  getsockname: ['int', ['int', 'void*', 'void*']],
   setsockopt: ['int', ['int', 'int', 'int', 'void*', 'uint']],
   getsockopt: ['int', ['int', 'int', 'int', 'void*', 'void*']],
   send: ['long', ['int', 'void*', 'size_t', 'int']],

@@ -8,10 +8,11 @@
 import { Counters, ETHERNET, IPV4, IPV6, OPAQUE, PacketBuffer, type PacketKind } from '../base/index.js'
 import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
 import { Arena, BATCH, PACKET_LIMIT, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
-import { Carrier } from './carrier.js'
+import { Carrier, type MtuLookup } from './carrier.js'
 import { Errno, errnoName, LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import type { CarrierSpec, PathCounts, PlaneInterfaceSpec, PlanePathSpec } from './messages.js'
 import { PlanePath } from './path.js'
+import { pathMtu } from './raw-socket.js'
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './sockaddr.js'
 import { type RouteLookup, SourceFilter } from './source-filter.js'
 
@@ -80,8 +81,8 @@ export class DataPlane {
     if (found !== undefined) found.running = running
   }
 
-  addCarrier(spec: CarrierSpec, identification: number): void {
-    this.#carriers.set(spec.id, new Carrier(spec, this.#arena, identification))
+  addCarrier(spec: CarrierSpec, identification: number, mtuOf: MtuLookup = pathMtu): void {
+    this.#carriers.set(spec.id, new Carrier(spec, this.#arena, identification, mtuOf))
     this.#stale = true
   }
 
