@@ -21,11 +21,10 @@ export const ftp: LabCommand = async (args, { fs, cwd, warn }) => {
     return fail(`ftp: ${url}: not a URL; is /etc/installurl empty?`)
   const path = output ?? url.split('/').at(-1) ?? 'index.html'
   if (path === '-') return { stdout: PLACEHOLDER, stderr: '', exitCode: 0 }
-  try {
-    await fs.writeFile(fs.resolvePath(cwd, path), PLACEHOLDER)
-  } catch {
+  const full = fs.resolvePath(cwd, path)
+  if (!(await fs.exists(full.replace(/\/[^/]*$/, '') || '/')))
     return fail(`ftp: Can't open file ${path}: No such file or directory`)
-  }
+  await fs.writeFile(full, PLACEHOLDER)
   warn(`ftp: the lab has no network and needs no image: ${path} is a placeholder`)
   return { stdout: '', stderr: '', exitCode: 0 }
 }

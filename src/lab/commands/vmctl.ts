@@ -56,11 +56,11 @@ async function create(args: string[], { fs, cwd }: CommandContext): Promise<Comm
     /^(?:(raw|qcow2):)?(.*)$/.exec(path) ?? []
   const full = fs.resolvePath(cwd, file)
   if (await fs.exists(full)) return fail(`vmctl: ${file}: File exists`)
-  try {
-    await fs.writeFile(full, `A disk image of the lab: ${format}, ${size}.\n`)
-  } catch {
-    return fail(`vmctl: ${file}: No such file or directory; mkdir -p ${file.replace(/\/[^/]*$/, '') || '/'}`)
-  }
+  // The lab's file system would make the directory by itself; a real one does not.
+  const directory = full.replace(/\/[^/]*$/, '') || '/'
+  if (!(await fs.exists(directory)))
+    return fail(`vmctl: ${file}: No such file or directory; mkdir -p ${directory}`)
+  await fs.writeFile(full, `A disk image of the lab: ${format}, ${size}.\n`)
   return { stdout: '', stderr: `vmctl: ${format} imagefile created\n`, exitCode: 0 }
 }
 
