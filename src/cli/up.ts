@@ -71,6 +71,7 @@ class UpCommand {
   readonly #host: LinuxHost
   readonly #daemon: Daemon
   #server: Server | undefined
+  #running = false
   #finish: (code: number) => void = () => {}
   readonly #finished: Promise<number>
 
@@ -106,11 +107,13 @@ class UpCommand {
     process.on('unhandledRejection', onCrash)
     try {
       this.#daemon.start(definitions)
+      this.#running = true
       this.#log(
         `ready: ${definitions.length} tunnel${definitions.length === 1 ? '' : 's'}, control at ${this.#socket}`,
       )
       return await this.#finished
     } finally {
+      this.#running = false
       this.#daemon.stop()
       await this.#host.close()
       this.#server.close()
@@ -123,6 +126,11 @@ class UpCommand {
   }
 
   async #answer(verb: ControlVerb): Promise<unknown> {
+    if (!this.#running)
+      throw new WarrenError('LINUX_STOPPING', 'it is stopping', {
+        where: this.#socket,
+        mend: 'ask again later',
+      })
     switch (verb) {
       case 'status':
         return this.#daemon.status()

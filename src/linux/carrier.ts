@@ -46,6 +46,8 @@ export class Carrier {
   /** In the order of their installation: the order in which they are asked. */
   readonly paths: PlanePath[] = []
   readonly drops: Counters = new Counters()
+  /** What is sent comes back into the tunnels that send it: the plane's finding, renewed by it. */
+  loops = false
   readonly #arena: Arena
   readonly #c: Libc
   readonly #fd: number

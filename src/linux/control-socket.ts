@@ -37,10 +37,11 @@ export async function listenForControl(
       server.listen(path, resolve)
     })
   } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error)
     throw new WarrenError('LINUX_CONTROL_SOCKET', 'could not listen for control', {
       where: path,
-      found: error instanceof Error ? error.message : String(error),
-      mend: 'name another place with --socket',
+      found: code,
+      mend: code === 'EACCES' ? 'run it as root' : 'name another place with --socket',
     })
   } finally {
     process.umask(mask)

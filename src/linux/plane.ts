@@ -5,7 +5,16 @@
  *     interface ── read ──▶ outbound transform ──▶ carrier's batch ── sendmmsg ──▶
  *     interface ◀─ write ── source filter ◀── inbound transform ◀── recvmmsg ── carrier
  */
-import { Counters, ETHERNET, IPV4, IPV6, OPAQUE, PacketBuffer, type PacketKind } from '../base/index.js'
+import {
+  Counters,
+  ETHERNET,
+  IPV4,
+  IPV6,
+  ipAddressFrom,
+  OPAQUE,
+  PacketBuffer,
+  type PacketKind,
+} from '../base/index.js'
 import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
 import { Arena, BATCH, PACKET_LIMIT, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
 import { Carrier, type MtuLookup } from './carrier.js'
@@ -15,6 +24,9 @@ import { PlanePath } from './path.js'
 import { pathMtu } from './raw-socket.js'
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './sockaddr.js'
 import { type RouteLookup, SourceFilter } from './source-filter.js'
+
+/** How often the routes are asked for loops. */
+const LOOP_CHECK_MS = 1000
 
 /** A tunnel's interface in the data plane. */
 export class PlaneInterface {
@@ -53,6 +65,7 @@ export class DataPlane {
   /** What stands at each place of the poll table, behind the wake descriptor. */
   #polled: (PlaneInterface | Carrier)[] = []
   #stale = true
+  #loopsUntil = 0
 
   constructor(wakeFd: number, lookup: RouteLookup, events: PlaneEvents) {
     this.#wakeFd = wakeFd
@@ -102,6 +115,7 @@ export class DataPlane {
     owner.paths.set(spec.id, path)
     for (const kind of spec.takes) owner.byKind[kind] = path
     carrier.paths.push(path)
+    this.#loopsUntil = 0
   }
 
   removePath(interfaceId: number, id: string): void {
@@ -131,6 +145,7 @@ export class DataPlane {
     const ready = this.#c.poll(base + pollFds, this.#polled.length + 1, timeoutMs)
     if (ready <= 0) return
     const nowMs = Date.now()
+    if (nowMs >= this.#loopsUntil) this.#findLoops(nowMs)
     if ((view.getUint16(pollFds + 6, LITTLE_ENDIAN) & POLLIN) !== 0) this.#takeWake()
     const polled = this.#polled
     for (let i = 0; i < polled.length; i++) {
@@ -143,8 +158,33 @@ export class DataPlane {
     }
   }
 
+  /**
+   * A packet's nesting is forgotten when it crosses the kernel. So loops are found in the routes: a carrier whose
+   * way to the peer leads, over however many tunnels of this host, into a tunnel that it carries.
+   */
+  #findLoops(nowMs: number): void {
+    this.#loopsUntil = nowMs + LOOP_CHECK_MS
+    const tunnels = new Map([...this.#interfaces.values()].map((side) => [side.spec.index, side]))
+    const next = new Map<Carrier, PlaneInterface | undefined>()
+    for (const carrier of this.#carriers.values()) {
+      const route = this.#lookup(ipAddressFrom(carrier.spec.remote))
+      next.set(carrier, route === undefined ? undefined : tunnels.get(route.interfaceIndex))
+    }
+    const leadsTo = (from: Carrier, wanted: Carrier, seen: Set<Carrier>): boolean => {
+      for (const { carrier } of next.get(from)?.paths.values() ?? []) {
+        if (carrier === wanted) return true
+        if (seen.has(carrier)) continue
+        seen.add(carrier)
+        if (leadsTo(carrier, wanted, seen)) return true
+      }
+      return false
+    }
+    for (const carrier of this.#carriers.values()) carrier.loops = leadsTo(carrier, carrier, new Set())
+  }
+
   #buildPollTable(): void {
     this.#stale = false
+    this.#loopsUntil = 0
     const { view, pollFds } = this.#arena
     this.#polled = [...this.#carriers.values(), ...this.#interfaces.values()].slice(0, POLL_LIMIT - 1)
     const fds = [this.#wakeFd, ...this.#polled.map((side) => side.spec.fd)]
@@ -184,6 +224,10 @@ export class DataPlane {
       }
       if (!side.running) {
         path.transforms.outbound.drops.add('notRunning')
+        continue
+      }
+      if (path.carrier.loops) {
+        path.transforms.outbound.drops.add('loop')
         continue
       }
       if (path.transforms.outbound.process(packet) !== PASS) continue
