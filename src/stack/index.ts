@@ -1,4 +1,9 @@
-/** The IP stack of a virtual host: sans-I/O, for the lab and for programs. */
+/**
+ * The IP stack of a virtual host: sans-I/O, for the lab and for programs.
+ *
+ * Not here: router advertisements, redirects and source routes are not obeyed; no IGMP and MLD (only the groups that
+ * every host is in); duplicate addresses are counted, but serve all the same; no multipath routes, no jumbograms.
+ */
 export { fragmentIpv4, fragmentIpv6 } from './fragment.js'
 export type { IcmpErrorReport } from './icmp-quote.js'
 export { NetworkInterface, prefixOf } from './interface.js'

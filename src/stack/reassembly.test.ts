@@ -116,11 +116,45 @@ for (const family of [4, 6] as const) {
     for (const packets of [
       [piece(family, 32, new Uint8Array(8), false), piece(family, 64, new Uint8Array(8), false)],
       [piece(family, 32, new Uint8Array(8), false), piece(family, 40, new Uint8Array(8), true)],
+      [piece(family, 64, new Uint8Array(8), true), piece(family, 32, new Uint8Array(8), false)],
     ]) {
       const { stack, port } = setup()
       for (const packet of packets) port.inject(packet)
       assert.equal(stack.counters.get(`${name}.fragmentContradiction`), 1)
     }
+  })
+
+  test(`${name}: as many bytes as the end promises, but not the right ones, are no packet`, () => {
+    const { stack, port } = setup()
+    port.inject(piece(family, 64, new Uint8Array(8), true))
+    port.inject(piece(family, 32, new Uint8Array(8), false))
+    port.inject(piece(family, 0, new Uint8Array(24), true))
+    assert.equal(stack.counters.get(`${name}.reassembled`), 0)
+    assert.equal(stack.counters.get(`${name}.fragmentOfRefused`), 1)
+  })
+
+  test(`${name}: arbitrary fragments never throw, and what they make has every byte in its place`, () => {
+    const fragment = fc.record({
+      offset: fc.integer({ min: 0, max: 12 }),
+      units: fc.integer({ min: 1, max: 5 }),
+      more: fc.boolean(),
+      identification: fc.integer({ min: 1, max: 2 }),
+    })
+    fc.assert(
+      fc.property(fc.array(fragment, { maxLength: 25 }), (fragments) => {
+        const { stack, port } = setup()
+        stack.handle(17, (packet) => {
+          const bytes = packet.view()
+          assert.ok(bytes.every((byte, i) => byte === i >> 3))
+          return true
+        })
+        for (const { offset, units, more, identification } of fragments) {
+          const data = Uint8Array.from({ length: 8 * units }, (_, i) => offset + (i >> 3))
+          port.inject(piece(family, 8 * offset, data, more, identification))
+        }
+      }),
+      { numRuns: 500 },
+    )
   })
 
   test(`${name}: lengths that no fragment has: empty, not of eights, beyond 65,535 (the ping of death)`, () => {

@@ -14,7 +14,6 @@ import {
   IPV4,
   IPV6,
   PacketBuffer,
-  type QueuedTimer,
   readUint16,
   readUint32,
   seconds,
@@ -36,77 +35,23 @@ import {
 } from './headers.js'
 import type { NetworkInterface } from './interface.js'
 import { chainIsWhole } from './ipv6-input.js'
+import {
+  claim,
+  Datagram,
+  EMPTY_COST,
+  join,
+  lengthProblem,
+  OVERHEAD,
+  type Piece,
+} from './reassembly-datagram.js'
 
 /** OpenBSD's IPFRAGTTL, within RFC 1122 section 3.3.2's advice. */
 const AGE_V4: Duration = seconds(30)
 /** RFC 8200 section 4.5. */
 const AGE_V6: Duration = seconds(60)
-/** What a fragment and a datagram cost beyond their bytes, so that tiny ones are not free. */
-const OVERHEAD = 128
-/** A bit for each of 8192 units of 8 bytes. */
-const MAP_BYTES = 1024
-
 /** ECN of the fragments: RFC 3168 section 5.3. */
 const ECN_MASK = 3
 const ECN_CE = 3
-
-interface Fragment {
-  /** In bytes from the start of the fragmentable part. */
-  readonly offset: number
-  readonly data: Uint8Array
-}
-
-class Datagram {
-  readonly key: string
-  readonly source: string
-  readonly family: 4 | 6
-  readonly interface: NetworkInterface
-  readonly timer: QueuedTimer
-  readonly fragments = new Map<number, Fragment>()
-  /** Units that are there. */
-  readonly map: Uint8Array = new Uint8Array(MAP_BYTES)
-  /** Headers of the first fragment, up to the fragmentable part. */
-  head: Uint8Array | undefined
-  /** IPv6: offset in `head` of the next-header byte that becomes `nextHeader`. */
-  nextHeaderAt = 0
-  nextHeader = 0
-  /** The whole first fragment, for the error of a datagram that times out. */
-  first: Uint8Array | undefined
-  /** Length of the fragmentable part, once its last fragment is there. */
-  total: number | undefined
-  received = 0
-  /** Bytes that it is charged with. */
-  cost = OVERHEAD + MAP_BYTES
-  /** Overlap or contradiction: the rest of it is dropped unseen. */
-  refused = false
-  congestionExperienced = false
-  notEct = false
-  nesting = 0
-
-  constructor(key: string, source: string, family: 4 | 6, ifc: NetworkInterface, timer: QueuedTimer) {
-    this.key = key
-    this.source = source
-    this.family = family
-    this.interface = ifc
-    this.timer = timer
-  }
-}
-
-/** One fragment as either family has it. */
-interface Piece {
-  readonly key: string
-  readonly source: string
-  readonly offset: number
-  readonly more: boolean
-  readonly data: Uint8Array
-  readonly head: Uint8Array
-  readonly whole: Uint8Array
-  readonly ecn: number
-  readonly nesting: number
-  /** IPv6. */
-  readonly nextHeaderAt: number
-  readonly nextHeader: number
-}
 
 export class Reassembly {
   readonly #core: Core
@@ -229,8 +174,10 @@ export class Reassembly {
     if (twin !== undefined && bytesEqual(twin.data, data)) return this.#drop(`ipv${family}.fragmentDuplicate`)
     const end = offset + data.length
     const known = datagram.total
-    if ((!piece.more && known !== undefined && known !== end) || (known !== undefined && end > known))
+    // The end may not move, and nothing may lie beyond it, whichever came first.
+    if (known !== undefined && (end > known || (!piece.more && end !== known)))
       return this.#refuse(datagram, 'fragmentContradiction')
+    if (!piece.more && end < datagram.extent) return this.#refuse(datagram, 'fragmentContradiction')
     if (!claim(datagram.map, offset >> 3, (end + 7) >> 3)) return this.#refuse(datagram, 'fragmentOverlap')
     if (datagram.fragments.size >= this.#core.limits.reassemblyFragments)
       return this.#refuse(datagram, 'fragmentsTooMany')
@@ -242,11 +189,8 @@ export class Reassembly {
     datagram.nesting = Math.max(datagram.nesting, piece.nesting)
     if (piece.ecn === ECN_CE) datagram.congestionExperienced = true
     if (piece.ecn === 0) datagram.notEct = true
-    if (!piece.more) {
-      datagram.total = end
-      // A fragment that was there already lies beyond the end.
-      if (datagram.received > end) return this.#refuse(datagram, 'fragmentContradiction')
-    }
+    datagram.extent = Math.max(datagram.extent, end)
+    if (!piece.more) datagram.total = end
     if (offset === 0) {
       datagram.head = piece.head.slice()
       datagram.first = piece.whole.slice()
@@ -317,9 +261,8 @@ export class Reassembly {
     datagram.fragments.clear()
     datagram.first = undefined
     datagram.head = undefined
-    const kept = OVERHEAD + MAP_BYTES
-    this.#refund(datagram, datagram.cost - kept)
-    datagram.cost = kept
+    this.#refund(datagram, datagram.cost - EMPTY_COST)
+    datagram.cost = EMPTY_COST
     return this.#drop(`ipv${datagram.family}.${reason}`)
   }
 
@@ -354,36 +297,6 @@ export class Reassembly {
     this.#core.counters.add(reason)
     return undefined
   }
-}
-
-/** Lengths that no honest fragment has; `limit` is the longest fragmentable part (the "ping of death" is beyond). */
-function lengthProblem(
-  offset: number,
-  length: number,
-  more: boolean,
-  limit: number,
-): 'fragmentEmpty' | 'fragmentLength' | 'fragmentBeyondEnd' | undefined {
-  if (length <= 0) return 'fragmentEmpty'
-  if (more && length % 8 !== 0) return 'fragmentLength'
-  return offset + length > limit ? 'fragmentBeyondEnd' : undefined
-}
-
-/** Marks the units `[from, to)`; false, and nothing marked, if one is marked already. */
-function claim(map: Uint8Array, from: number, to: number): boolean {
-  for (let unit = from; unit < to; unit++) if ((map[unit >> 3]! & (1 << (unit & 7))) !== 0) return false
-  for (let unit = from; unit < to; unit++) map[unit >> 3] = map[unit >> 3]! | (1 << (unit & 7))
-  return true
-}
-
-function join(datagram: Datagram, kind: 4 | 6): PacketBuffer {
-  const head = datagram.head ?? new Uint8Array(0)
-  const whole = new PacketBuffer(new Uint8Array(128 + head.length + (datagram.total ?? 0)), 128)
-  whole.kind = kind
-  whole.nesting = datagram.nesting
-  whole.bytes.set(head, 128)
-  for (const { offset, data } of datagram.fragments.values())
-    whole.bytes.set(data, 128 + head.length + offset)
-  return whole
 }
 
 /** Takes the fragment header out, by moving what stands before it. */

@@ -88,12 +88,10 @@ export class TestNetwork {
             transmit: (packet) => {
               const bytes = packet.copy()
               if (options.carry?.(bytes) === false) return
-              const { kind: packetKind, nesting } = packet
+              const { kind: packetKind } = packet
               this.#wire.schedule(after(this.now, options.delay ?? milliseconds(1)), (now) => {
                 const other = ends[1 - i]!
-                const arrived = PacketBuffer.copyOf(bytes, packetKind)
-                arrived.nesting = nesting
-                other.stack.input(other.ifc, arrived, now)
+                other.stack.input(other.ifc, PacketBuffer.copyOf(bytes, packetKind), now)
               })
             },
           },
