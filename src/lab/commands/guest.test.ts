@@ -87,8 +87,8 @@ ifconfig bridge0 create add vether0 add eoip0 up`,
 
 test('tcpdump prints the wire while a ping goes by, counts, and writes a file that it reads again', async () => {
   const { lab, alice, start, ok } = await addressedPair()
-  const dump = start(alice, 'tcpdump -n -i vio0 -c 2 icmp')
-  const file = start(alice, 'tcpdump -w /tmp/ping.pcap -i vio0 icmp')
+  const dump = await start(alice, 'tcpdump -n -i vio0 -c 2 icmp')
+  const file = await start(alice, 'tcpdump -w /tmp/ping.pcap -i vio0 icmp')
   await ok(alice, 'ping -c1 192.168.1.2')
   const { stdout, stderr } = await lab.clock.run(dump.result)
   assert.match(
@@ -104,14 +104,14 @@ test('tcpdump prints the wire while a ping goes by, counts, and writes a file th
 
 test('nc: a listener gets what the other end sends, and answers', async () => {
   const { lab, alice, bob, start, ok, run } = await addressedPair()
-  const listener = start(alice, 'uname -a | nc -l6 -N 8888')
+  const listener = await start(alice, 'uname -a | nc -l6 -N 8888')
   const answer = await ok(bob, 'uname -a | nc -6 -N fd3e:62ee:99db:bb1a::1 8888')
   assert.equal(answer, 'OpenBSD alice.my.domain 6.6 GENERIC#353 amd64\n')
   assert.equal((await lab.clock.run(listener.result)).stdout, 'OpenBSD bob.my.domain 6.6 GENERIC#353 amd64\n')
   const refused = await run(bob, 'nc -vz 192.168.1.1 9')
   assert.equal(refused.exitCode, 1)
   assert.equal(refused.stderr, 'nc: connect to 192.168.1.1 port 9 (tcp) failed: Connection refused\n')
-  const datagrams = start(alice, 'nc -ul -w 2 9999')
+  const datagrams = await start(alice, 'nc -ul -w 2 9999')
   await ok(bob, 'echo hello | nc -u -w 1 192.168.1.1 9999')
   assert.equal((await lab.clock.run(datagrams.result)).stdout, 'hello\n')
 })

@@ -3,7 +3,7 @@ import { ifconfigWords, parseIfconfigArguments } from '../../config/ifconfig-arg
 import type { CommandContext, LabCommand } from '../command.js'
 import { applyActions, noSuchInterface } from './net/ifconfig-apply.js'
 import { showInterface } from './net/ifconfig-show.js'
-import { interfaceView } from './net/ifconfig-view.js'
+import { groupsOf, interfaceView } from './net/ifconfig-view.js'
 import { bridgeMeant } from './net/slips.js'
 import { CommandFailure, guard, printText } from './net/words.js'
 
@@ -47,7 +47,7 @@ function showNamed(context: CommandContext, name: string, families: readonly str
   if (host.device(name) !== undefined) return show(context, (other) => other === name, families)
   // A name without a number stands for all interfaces of the kind and of the group.
   const group = [...host.devices.values()].filter(
-    (device) => device.kind === name || device.interface.groups.includes(name),
+    (device) => device.kind === name || groupsOf(host, device).includes(name),
   )
   if (group.length > 0) {
     const names = new Set(group.map((device) => device.name))
@@ -82,10 +82,28 @@ function parse(words: readonly string[]): ReturnType<typeof parseIfconfigArgumen
     return parseIfconfigArguments(words)
   } catch (error) {
     if (!(error instanceof WarrenError)) throw error
-    const { found, expected, mend } = error.details
-    const known =
-      mend ?? (expected?.includes(ifconfigWords.join(', ')) ? undefined : expected && `expected ${expected}`)
-    const subject = found === undefined ? error.summary : `${found}: ${error.summary}`
-    throw new CommandFailure(`ifconfig: ${subject}${known === undefined ? '' : ` (${known})`}\n${USAGE}`)
+    throw new CommandFailure(`ifconfig: ${complaint(error)}\n${USAGE}`)
+  }
+}
+
+/** A word or value that cannot be, in ifconfig's words, and what would have been right. */
+function complaint({ code, summary, details: { found = '', expected, mend } }: WarrenError): string {
+  const hint = (...parts: (string | undefined)[]): string => {
+    const known = parts.filter((part) => part !== undefined)
+    return known.length === 0 ? '' : ` (${known.join('; ')})`
+  }
+  const wanted = expected === undefined ? undefined : `expected ${expected}`
+  switch (code) {
+    case 'CONFIG_MISSING_VALUE':
+      return `'${summary}' requires argument${hint(wanted, mend)}`
+    case 'CONFIG_UNKNOWN_WORD':
+      // `netmask` and its like belong to an address.
+      return ifconfigWords.includes(found)
+        ? `${found}: no address before it (write ADDRESS ${found} …)`
+        : `${found}: unknown word${hint(mend)}`
+    case 'CONFIG_UNSUPPORTED_WORD':
+      return `${found}: ${summary}${hint(mend)}`
+    default:
+      return `${summary} ${found}: bad value${hint(wanted, mend)}`
   }
 }

@@ -20,10 +20,10 @@ export const patch: LabCommand = (args, context) =>
       throw new CommandFailure(`patch: can't find ${patchFile}: No such file or directory`, 2)
     const patches = readPatch(text)
     if (patches === undefined) {
-      const [first = ''] = text.split('\n')
-      const found = text.trim() === '' ? 'nothing' : `"${first}"`
+      context.print("Hmm...  I can't seem to find a patch in there anywhere.")
+      const found = text.trim() === '' ? 'nothing' : `"${text.split('\n')[0]}"`
       throw new CommandFailure(
-        `patch: only garbage was found in the patch input: no "@@ -LINE,COUNT +LINE,COUNT @@" in it, found ${found}`,
+        `patch: no unified diff in the input: found ${found}, expected "@@ -LINE,COUNT +LINE,COUNT @@"`,
         2,
       )
     }

@@ -1,4 +1,11 @@
-import { type IpAddress, IpPrefix, Ipv4Address, parseIpAddress, WarrenError } from '../../base/index.js'
+import {
+  type IpAddress,
+  IpPrefix,
+  Ipv4Address,
+  Ipv6Address,
+  parseIpAddress,
+  WarrenError,
+} from '../../base/index.js'
 import type { NetworkInterface, Route, RouteTable } from '../../stack/index.js'
 import type { CommandContext, LabCommand } from '../command.js'
 import { resolveHost } from './net/hosts.js'
@@ -125,17 +132,21 @@ async function get(request: Request, context: CommandContext): Promise<number> {
   const [text, extra] = request.operands
   if (text === undefined || extra !== undefined) throw new CommandFailure(USAGE)
   const { stack } = context.host
-  const asked = (await resolveHost(context, text, request.family ?? 0))?.address
+  const any = request.family === 6 ? Ipv6Address.unspecified : Ipv4Address.unspecified
+  const asked = text === 'default' ? any : (await resolveHost(context, text, request.family ?? 0))?.address
   if (asked === undefined) throw badAddress(text)
-  const found = stack.routes.lookup(asked)
+  const found =
+    text === 'default'
+      ? stack.routes.entries().find((one) => one.destination.equals(new IpPrefix(any, 0)))
+      : stack.routes.lookup(asked)
   if (found === undefined) {
     context.warn('route: writing to routing socket: No such process')
     context.print(`get net ${text}: not in table`)
     return 1
   }
-  const from = stack.sourceFor(asked)
+  const from = stack.sourceFor(found.gateway ?? asked)
   const answer = showRouteGet({
-    asked,
+    asked: text === 'default' ? text : `${asked}`,
     destination: found.destination,
     ...(found.gateway === undefined ? {} : { gateway: found.gateway }),
     interface: found.interface.name,
@@ -206,7 +217,7 @@ async function targetOf(
   context: CommandContext,
 ): Promise<Target> {
   if (text === 'default') {
-    const any = family === 6 ? parseIpAddress('::')! : Ipv4Address.unspecified
+    const any = family === 6 ? Ipv6Address.unspecified : Ipv4Address.unspecified
     return { prefix: new IpPrefix(any, 0), isHost: false }
   }
   if (text.includes('/')) {

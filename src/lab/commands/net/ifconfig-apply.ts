@@ -45,6 +45,7 @@ export function applyActions(machine: LabMachine, name: string, actions: readonl
     }
     return
   }
+  const known = machine.device(name) !== undefined
   let device = first.action === 'create' ? create(machine, name) : machine.device(name)
   if (device === undefined) {
     try {
@@ -54,7 +55,13 @@ export function applyActions(machine: LabMachine, name: string, actions: readonl
       throw error
     }
   }
-  for (const action of actions) applyAction(machine, device, action)
+  try {
+    for (const action of actions) applyAction(machine, device, action)
+  } catch (error) {
+    // What nobody asked to create does not stay behind a mistake.
+    if (!known && first.action !== 'create') machine.destroyDevice(name)
+    throw error
+  }
 }
 
 export const noSuchInterface = (machine: LabMachine, name: string): CommandFailure =>

@@ -77,7 +77,7 @@ function encapsulationOf(device: Device): { encapsulation?: EncapsulationView } 
 }
 
 /** `egress` is the group of the interface that the default route leaves by. */
-function groupsOf(machine: LabMachine, { interface: ifc }: Device): readonly string[] {
+export function groupsOf(machine: LabMachine, { interface: ifc }: Device): readonly string[] {
   const egress = machine.stack.routes
     .entries()
     .some((route) => route.destination.length === 0 && route.interface === ifc)

@@ -64,7 +64,7 @@ test('destinations: zero octets on the right are left out', () => {
 
 test('route get', () => {
   const text = showRouteGet({
-    asked: parseIpAddress('10.1.2.3')!,
+    asked: '10.1.2.3',
     destination: prefix('10.0.0.0/8'),
     gateway: parseIpAddress('172.16.0.2')!,
     interface: 'gif0',

@@ -111,7 +111,8 @@ const PRIORITIES: Readonly<Record<number, string>> = {
 }
 
 export interface RouteAnswer {
-  readonly asked: IpAddress
+  /** As printed: an address, or `default`. */
+  readonly asked: string
   readonly destination: IpPrefix
   readonly gateway?: IpAddress
   readonly interface: string

@@ -1,4 +1,4 @@
-import { SeededRandom } from '../../../base/index.js'
+import { milliseconds, SeededRandom } from '../../../base/index.js'
 import type { CommandResult } from '../../command.js'
 import { Lab } from '../../lab.js'
 import { Link } from '../../link.js'
@@ -14,8 +14,14 @@ export interface Pair {
   run(machine: LabMachine, text: string): Promise<CommandResult>
   /** Runs it and expects success; gives its standard output. */
   ok(machine: LabMachine, text: string): Promise<string>
-  /** Starts a command line on a terminal of its own and lets it wait. `stop` is ^C. */
-  start(machine: LabMachine, text: string): { readonly result: Promise<CommandResult>; stop(): void }
+  /** Starts a command line on a terminal of its own and lets it come to its first wait. `stop` is ^C. */
+  start(machine: LabMachine, text: string): Promise<Started>
+}
+
+/** A command line that runs by itself. */
+export interface Started {
+  readonly result: Promise<CommandResult>
+  stop(): void
 }
 
 export async function pair(seed = 1): Promise<Pair> {
@@ -41,9 +47,11 @@ export async function pair(seed = 1): Promise<Pair> {
       if (exitCode !== 0) throw new Error(`${on.name}# ${text}: exit ${exitCode}\n${stdout}${stderr}`)
       return stdout
     },
-    start: (on, text) => {
+    start: async (on, text) => {
       const terminal = on.newTerminal()
-      return { result: terminal.exec(text), stop: () => terminal.interrupt() }
+      const result = terminal.exec(text)
+      await lab.clock.advance(milliseconds(1))
+      return { result, stop: () => terminal.interrupt() }
     },
   }
 }
