@@ -28,6 +28,7 @@ import { CONTROL, type Datagram, PASS, type Packet, type PathSpec } from '../pro
 import { type NetworkInterface, type PacketInfo, Stack, type StackLimits } from '../stack/index.js'
 import { IpProtocol } from '../wire/numbers.js'
 import type { LabClock } from './clock.js'
+import type { LinkEnd } from './link.js'
 
 /** Tunnels and bridges of one packet on one host; the transforms and the bridge have their own, lower ones. */
 const NESTING_LIMIT = 16
@@ -73,6 +74,23 @@ export class VirtualHost implements Host {
 
   schedule(at: Instant, callback: (now: Instant) => void): () => void {
     return this.clock.schedule(at, callback)
+  }
+
+  /** An Ethernet interface, up, at an end of a link. */
+  connect(name: string, end: LinkEnd, options: { mac?: MacAddress; mtu?: number } = {}): NetworkInterface {
+    const ifc = this.stack.addInterface(
+      {
+        name,
+        kind: 'ethernet',
+        mtu: options.mtu ?? 1500,
+        mac: options.mac ?? randomMac(this.random),
+        driver: { transmit: (packet, now) => end.transmit(packet.view(), now) },
+      },
+      this.now(),
+    )
+    end.onFrame = (frame, now) => this.stack.input(ifc, frame, now)
+    this.stack.setUp(ifc, true, this.now())
+    return ifc
   }
 
   createInterface(spec: InterfaceSpec): HostInterface {
