@@ -1,4 +1,4 @@
-import { parseIpAddress } from '../../base/index.js'
+import { MacAddress, parseIpAddress } from '../../base/index.js'
 import type { CommandContext, LabCommand } from '../command.js'
 import { type NeighbourView, showArp, showNdp } from './net/neighbours-show.js'
 import { CommandFailure, getopt, guard, printText } from './net/words.js'
@@ -15,15 +15,17 @@ interface Program {
 const ARP: Program = {
   name: 'arp',
   family: 4,
-  letters: 'ad:nV:F',
-  usage: 'usage: arp [-adn] [-V rdomain] hostname\n       arp -ad\n       arp [-adn] [-V rdomain] hostname',
+  letters: 'ad:FnsV:',
+  usage:
+    'usage: arp [-adn] [-V rdomain] hostname\n       arp -ad\n       arp [-F] [-V rdomain] -s hostname ether_addr [temp | permanent] [pub]',
 }
 
 const NDP: Program = {
   name: 'ndp',
   family: 6,
-  letters: 'acd:nV:t',
-  usage: 'usage: ndp [-acnt] [-d hostname] [-V rdomain] [hostname]',
+  letters: 'acd:nstV:',
+  usage:
+    'usage: ndp [-acnt] [-d hostname] [-V rdomain] [hostname]\n       ndp [-nt] [-V rdomain] -s nodename ether_addr [temp] [proxy]',
 }
 
 export const arp: LabCommand = (args, context) => neighbours(ARP, args, context)
@@ -44,6 +46,7 @@ const neighbours = (program: Program, args: string[], context: CommandContext): 
       return 0
     }
     const { given, operands } = getopt(name, args, letters, usage)
+    if (given.has('s')) return set(program, operands, context)
     const target = given.get('d')
     if (target !== undefined) return remove(program, [target, ...operands], context)
     const now = context.host.now()
@@ -60,6 +63,26 @@ const neighbours = (program: Program, args: string[], context: CommandContext): 
     printText(context, print(found, now))
     return 0
   })
+
+/** `-s ADDRESS MAC`: an entry that stays. */
+function set({ name, family, usage }: Program, operands: readonly string[], context: CommandContext): number {
+  const [host, macText, ...rest] = operands
+  if (host === undefined || macText === undefined) throw new CommandFailure(usage)
+  const unknown = rest.find((word) => word !== 'permanent')
+  if (unknown !== undefined)
+    throw new CommandFailure(`${name}: ${unknown}: only permanent entries in the lab`)
+  const address = parseIpAddress(host)
+  if (address === undefined || address.family !== family)
+    throw new CommandFailure(`${name}: ${host}: bad ${family === 4 ? '' : 'IPv6 '}address`)
+  const mac = MacAddress.parse(macText)
+  if (mac === undefined) throw new CommandFailure(`${name}: ${macText}: invalid ethernet address`)
+  const { stack } = context.host
+  const route = stack.routes.lookup(address)
+  if (route === undefined || route.interface.kind !== 'ethernet' || route.gateway !== undefined)
+    throw new CommandFailure(`${name}: ${host}: not on a link of this host`)
+  stack.neighbours.set(route.interface, address, mac, context.host.now())
+  return 0
+}
 
 function remove(program: Program, hosts: readonly string[], context: CommandContext): number {
   let failures = 0

@@ -244,4 +244,22 @@ test('arp and ndp show who answered', async () => {
   assert.match(await ok(alice, 'ndp -an'), /\nfd3e:62ee:99db:bb1a::2 +fe:e1:bb:d1:2a:02 +vio0 /)
   assert.equal(await ok(alice, 'arp -d 192.168.1.2'), '192.168.1.2 (192.168.1.2) deleted\n')
   assert.doesNotMatch(await ok(alice, 'arp -an'), /192\.168\.1\.2 /)
+  await ok(alice, 'arp -s 192.168.1.2 02:00:00:00:00:09')
+  assert.match(await ok(alice, 'arp -an'), /\n192\.168\.1\.2 +02:00:00:00:00:09 +vio0 permanent/)
+  await ok(alice, 'arp -ad; ndp -c')
+})
+
+test('netstat: interfaces and their counters; what the lab has not is said', async () => {
+  const { alice, ok, run } = await addressedPair()
+  await ok(alice, 'ping -c2 192.168.1.2; ifconfig gif0 create')
+  const shown = await ok(alice, 'netstat -in')
+  assert.match(shown, /^Name {4}Mtu {3}Network {5}Address {14}Ipkts Ifail {4}Opkts Ofail Colls\n/)
+  assert.match(shown, /\nvio0 {4}1500 {2}<Link> {6}fe:e1:bb:d1:2a:01 +\d+ +0 +\d+ +0 +0\n/)
+  assert.match(shown, /\nvio0 {4}1500 {2}192\.168\.1\/2 192\.168\.1\.1 /)
+  assert.match(shown, /\ngif0\* {3}1280 {2}<Link> /)
+  assert.equal((await run(alice, 'netstat -m')).stderr, 'netstat: -m: no mbufs in the lab\n')
+  assert.match(
+    (await run(alice, 'netstat -I vio1')).stderr,
+    /^netstat: vio1: no such interface \(did you mean vio0\?\)/,
+  )
 })

@@ -54,5 +54,5 @@ test('what cannot be: no port, a taken port, no route, options of other labs', a
     await error('nc -v 10.9.9.9 80'),
     'nc: connect to 10.9.9.9 port 80 (tcp) failed: No route to host\n',
   )
-  assert.equal(await error('nc -c 192.168.1.2 443'), 'nc: -c: TLS are not part of the lab\n')
+  assert.equal(await error('nc -c 192.168.1.2 443'), 'nc: -c: no TLS in the lab\n')
 })

@@ -2,7 +2,7 @@ import { type Duration, type IpAddress, seconds, WarrenError } from '../../base/
 import type { CommandContext, LabCommand } from '../command.js'
 import { type Conversation, TcpConversation, UdpConversation } from './net/conversation.js'
 import { resolveHost } from './net/hosts.js'
-import { CommandFailure, getopt, guard, type Options, strtonum } from './net/words.js'
+import { CommandFailure, getopt, guard, type Options, refuseOptions, strtonum } from './net/words.js'
 
 /** nc(1): TCP and UDP through the machine's own stack. */
 
@@ -14,11 +14,13 @@ const USAGE =
   '\t  [-X proxy_protocol] [-x proxy_address[:port]] [-Z peercertfile]\n' +
   '\t  [destination] [port]'
 
-/** Letters of nc(1) that the lab does not do: said, not skipped. */
-const NOT_HERE: Readonly<Record<string, string>> = {
+const NOT_HERE = {
   c: 'TLS',
   C: 'TLS certificates',
-  F: 'passing descriptors',
+  F: 'passing of descriptors',
+  i: 'delay between lines',
+  m: 'minimal TTL',
+  t: 'TELNET negotiation',
   U: 'UNIX-domain sockets',
   x: 'proxies',
   X: 'proxies',
@@ -42,9 +44,7 @@ export const nc: LabCommand = (args, context) =>
     const options = getopt('nc', args, '46cC:DdFhi:klm:Nnp:rs:tUuvw:X:x:z', USAGE)
     const { given, operands } = options
     if (given.has('h')) throw new CommandFailure(USAGE, 0)
-    for (const letter of given.keys())
-      if (letter in NOT_HERE)
-        throw new CommandFailure(`nc: -${letter}: ${NOT_HERE[letter]} are not part of the lab`)
+    refuseOptions('nc', options, NOT_HERE)
     const plan = await planOf(options, context)
     if (given.has('l')) {
       if (given.has('p') && operands.length > 0) throw new CommandFailure(USAGE)

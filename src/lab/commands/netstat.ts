@@ -4,7 +4,7 @@ import { routeViews } from './net/route-views.js'
 import { showRoutes } from './net/routes-show.js'
 import { socketsOf } from './net/sockets.js'
 import { showStatistics } from './net/statistics-show.js'
-import { CommandFailure, getopt, guard, meant, printText } from './net/words.js'
+import { CommandFailure, getopt, guard, meant, printText, refuseOptions } from './net/words.js'
 
 /** netstat(1): `-r`, `-i`, `-s`, `-a`, each with `-n` and `-f FAMILY`; `-p PROTOCOL`. */
 
@@ -21,11 +21,26 @@ const USAGE = [
   '       netstat -s [-gru] [-f address_family] [-p protocol] [-T rtable]',
 ].join('\n')
 
+const NOT_HERE = {
+  B: 'list of bpf devices',
+  c: 'repetition',
+  g: 'multicast routing',
+  m: 'mbufs',
+  M: 'kernel memory',
+  N: 'kernel memory',
+  P: 'kernel memory',
+  R: 'rdomains',
+  w: 'repetition',
+  W: 'wireless interfaces',
+}
+
 const FAMILIES: Readonly<Record<string, 4 | 6>> = { inet: 4, inet6: 6 }
 
 export const netstat: LabCommand = (args, context) =>
   guard(() => {
-    const { given, operands } = getopt('netstat', args, 'AaBbc:dFf:ghI:ilM:mN:np:qP:RrsT:tuvW:w:', USAGE)
+    const options = getopt('netstat', args, 'AaBbc:dFf:ghI:ilM:mN:np:qP:RrsT:tuvW:w:', USAGE)
+    const { given, operands } = options
+    refuseOptions('netstat', options, NOT_HERE)
     const [extra] = operands
     if (extra !== undefined) throw new CommandFailure(`netstat: unexpected word: ${extra}\n${USAGE}`)
     const familyName = given.get('f')

@@ -98,3 +98,18 @@ test('^C ends it, with the statistics', async () => {
   assert.match(stdout, /\n3 packets transmitted, 3 packets received, 0\.0% packet loss\n/)
   assert.equal(exitCode, 0)
 })
+
+test('-T sets the traffic class; what the lab has not is said', async () => {
+  const { lab, alice, ok, run, start } = await addressedPair()
+  const dump = await start(alice, 'tcpdump -n -v -c1 -i vio0 icmp')
+  await ok(alice, 'ping -c1 -T ef 192.168.1.2')
+  assert.match((await lab.clock.run(dump.result)).stdout, /\[tos 0xb8\]/)
+  assert.equal(
+    (await run(alice, 'ping -T eff 192.168.1.2')).stderr,
+    'ping: illegal tos value eff (did you mean ef?)\n',
+  )
+  assert.equal(
+    (await run(alice, 'ping -R 192.168.1.2')).stderr,
+    'ping: -R: no record route option in the lab\n',
+  )
+})

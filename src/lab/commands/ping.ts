@@ -18,7 +18,7 @@ import { echoRequest, PING_HEADER, TIME_STAMP } from './net/echo.js'
 import { type ResolvedHost, resolveHost, sendError } from './net/hosts.js'
 import { zoned } from './net/ifconfig-show.js'
 import { errorText, PingStatistics, replyLine } from './net/ping-text.js'
-import { CommandFailure, getopt, guard, type Options, strtonum } from './net/words.js'
+import { CommandFailure, getopt, guard, meant, type Options, refuseOptions, strtonum } from './net/words.js'
 
 /** ping(8) and ping6(8). */
 
@@ -32,6 +32,8 @@ const USAGE = {
     '\t[-i wait] [-l preload] [-p pattern] [-s packetsize] [-T toskeyword]\n' +
     '\t[-V rtable] [-w maxwait] host',
 } as const
+
+const NOT_HERE = { E: 'report of missing replies', R: 'record route option', V: 'further routing table' }
 
 /** MAXTTL: echo requests of IPv4 leave with the highest; IPv6 takes the stack's default. */
 const DEFAULT_TTL = 255
@@ -56,6 +58,7 @@ interface Plan {
   readonly quiet: boolean
   readonly verbose: boolean
   readonly preload: number
+  readonly trafficClass: number
   readonly pattern: Uint8Array | undefined
 }
 
@@ -69,6 +72,7 @@ async function planOf(family: 4 | 6, args: string[], context: CommandContext): P
   const program = family === 4 ? 'ping' : 'ping6'
   const letters = family === 4 ? 'DEI:LRT:V:c:defHi:l:np:qs:t:vw:' : 'EI:LT:V:c:defHh:i:l:mnp:qs:vw:'
   const options = getopt(program, args, letters, USAGE[family])
+  refuseOptions(program, options, NOT_HERE)
   const { given, operands } = options
   const [host, extra] = operands
   if (host === undefined || extra !== undefined) {
@@ -96,6 +100,7 @@ async function planOf(family: 4 | 6, args: string[], context: CommandContext): P
     quiet: given.has('q'),
     verbose: given.has('v'),
     preload: number('l', 1, 65_536, 'preload value') ?? 1,
+    trafficClass: trafficClassOf(program, given.get('T')),
     pattern: patternOf(program, given.get('p')),
   }
 }
@@ -129,6 +134,34 @@ function intervalOf(program: string, text: string | undefined): Duration | undef
   const value = /^\d*\.?\d+$/.test(text) ? Number(text) : 0
   if (!(value > 0)) throw new CommandFailure(`${program}: illegal timing interval ${text}`)
   return microseconds(value * 1e6)
+}
+
+/** Names of `-T`: the old type of service, and the code points of RFC 2474, 2597 and 3246. */
+const TOS_KEYWORDS: Readonly<Record<string, number>> = {
+  lowdelay: 0x10,
+  throughput: 0x08,
+  reliability: 0x04,
+  congestion: 0x01,
+  ect: 0x02,
+  ef: 0xb8,
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`cs${i}`, i << 5])),
+  ...Object.fromEntries(
+    [1, 2, 3, 4].flatMap((group) =>
+      [1, 2, 3].map((drop): [string, number] => [`af${group}${drop}`, (group << 5) | (drop << 3)]),
+    ),
+  ),
+}
+
+function trafficClassOf(program: string, text: string | undefined): number {
+  if (text === undefined) return 0
+  const value = Object.hasOwn(TOS_KEYWORDS, text)
+    ? TOS_KEYWORDS[text]!
+    : /^(0x[0-9a-f]+|\d+)$/i.test(text)
+      ? Number(text)
+      : Number.NaN
+  if (!(value <= 255))
+    throw new CommandFailure(`${program}: illegal tos value ${text}${meant(text, Object.keys(TOS_KEYWORDS))}`)
+  return value
 }
 
 function patternOf(program: string, text: string | undefined): Uint8Array | undefined {
@@ -253,7 +286,18 @@ class Pinger {
   }
 
   #send(): void {
-    const { family, target, source, hopLimit, dontFragment, dataLength, pattern, program, host } = this.#plan
+    const {
+      family,
+      target,
+      source,
+      hopLimit,
+      dontFragment,
+      trafficClass,
+      dataLength,
+      pattern,
+      program,
+      host,
+    } = this.#plan
     const { stack } = this.#context.host
     const now = this.#context.host.now()
     const sequence = this.#statistics.transmitted & 0xffff
@@ -279,6 +323,7 @@ class Pinger {
         ttl: hopLimit,
         ...(source === undefined ? {} : { source }),
         ...(dontFragment ? { dontFragment } : {}),
+        ...(trafficClass === 0 ? {} : { trafficClass }),
         ...(target.zone === undefined ? {} : { interface: target.zone }),
       },
       now,

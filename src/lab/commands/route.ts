@@ -58,6 +58,8 @@ export const route: LabCommand = (args, context) =>
     const { given, operands } = getopt('route', args, 'dnqT:tv', USAGE)
     const [command, ...rest] = operands
     if (command === undefined) throw new CommandFailure(USAGE)
+    if (command === 'exec' || command === 'monitor')
+      throw new CommandFailure(`route: ${command}: not part of the lab`)
     if (!COMMANDS.includes(command)) throw botched(command, COMMANDS)
     const request = parse(rest)
     const quiet = given.has('q')

@@ -13,7 +13,7 @@ import {
 import type { NetworkInterface } from '../../stack/index.js'
 import type { CommandContext, LabCommand } from '../command.js'
 import { bridgeMeant } from './net/slips.js'
-import { CommandFailure, getopt, guard, meant, type Options, strtonum } from './net/words.js'
+import { CommandFailure, getopt, guard, meant, type Options, refuseOptions, strtonum } from './net/words.js'
 
 /** tcpdump(8) over the taps of an interface or a bridge, or over a capture file. */
 
@@ -21,6 +21,16 @@ const USAGE =
   'Usage: tcpdump [-AadefILlNnOopqStvXx] [-B fildrop] [-c count] [-D direction]\n' +
   '\t       [-E [espalg:]espkey] [-F file] [-i interface] [-r file]\n' +
   '\t       [-s snaplen] [-T type] [-w file] [-y datalinktype] [expression]'
+
+const NOT_HERE = {
+  B: 'dropping filter',
+  d: 'dump of a compiled filter',
+  E: 'decryption',
+  L: 'choice of link types',
+  o: 'guess of operating systems',
+  T: 'forced interpretation',
+  y: 'choice of link types',
+}
 
 const TIME_FORMATS: readonly TimeFormat[] = ['time', 'none', 'epoch', 'date', 'delta', 'elapsed']
 
@@ -30,6 +40,7 @@ const FAMILY = { 4: 2, 6: 24 } as const
 export const tcpdump: LabCommand = (args, context) =>
   guard(async () => {
     const options = getopt('tcpdump', args, 'AaB:c:D:deE:fF:i:IlLnNOopqr:s:StT:vw:xXy:', USAGE)
+    refuseOptions('tcpdump', options, NOT_HERE)
     const plan = await planOf(options, context)
     return plan.read === undefined ? capture(plan, context) : replay(plan, plan.read, context)
   })

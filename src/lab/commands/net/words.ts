@@ -86,6 +86,17 @@ function unknownOption(program: string, letter: string, letters: string, usage: 
   return new CommandFailure(`${program}: unknown option -- ${letter}${meant}\n${usage}`)
 }
 
+/** Options that the original has and the lab does not: said, not skipped. `what` names what each would need. */
+export function refuseOptions(
+  program: string,
+  { given }: Options,
+  what: Readonly<Record<string, string>>,
+): void {
+  for (const letter of given.keys())
+    if (Object.hasOwn(what, letter))
+      throw new CommandFailure(`${program}: -${letter}: no ${what[letter]} in the lab`)
+}
+
 /** strtonum(3): the number, or the reason in its words. */
 export function strtonum(
   text: string,
