@@ -15,6 +15,12 @@ export interface InterfaceOwner {
   destroyed(made: LinuxInterface): void
 }
 
+/**
+ * An Ethernet device's default. TUN's own, 500, is less than what one TCP connection sends at once, and what is too
+ * much for it is lost.
+ */
+const QUEUE_LENGTH = 1000
+
 const NOTHING = { packets: 0, bytes: 0, drops: {} } as const
 
 export class LinuxInterface implements HostInterface {
@@ -89,7 +95,12 @@ function setUp(spec: InterfaceSpec, index: number, netlink: RouteNetlink): void 
   const { name, addresses, routes = [], mac, mtu, up } = spec
   const hasIpv6 = addresses.some(({ address }) => address.family === 6)
   // OpenBSD gives an interface no inet6 address before it is given one; so a tunnel for IPv4 stays silent in IPv6.
-  netlink.setLink(index, name, { mtu, ...(mac === undefined ? {} : { mac }), noLinkLocal: !hasIpv6 })
+  netlink.setLink(index, name, {
+    mtu,
+    queueLength: QUEUE_LENGTH,
+    ...(mac === undefined ? {} : { mac }),
+    noLinkLocal: !hasIpv6,
+  })
   // Up first: the kernel makes the route of an IPv6 address with a peer only on an interface that is up.
   if (up) netlink.setLink(index, name, { up })
   for (const address of addresses) netlink.addAddress(index, name, address, spec.layer === 'ip')

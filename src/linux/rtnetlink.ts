@@ -38,6 +38,7 @@ const IFLA_ADDRESS = 1
 const IFLA_IFNAME = 3
 const IFLA_MTU = 4
 const IFLA_MASTER = 10
+const IFLA_TXQLEN = 13
 const IFLA_AF_SPEC = 26
 const IFLA_INET6_ADDR_GEN_MODE = 8
 const IN6_ADDR_GEN_MODE_NONE = 1
@@ -78,6 +79,8 @@ export interface LinkChange {
   readonly up?: boolean
   readonly mtu?: number
   readonly mac?: MacAddress
+  /** Packets that wait for a reader of the interface. */
+  readonly queueLength?: number
   /** Index of the bridge to join; 0 leaves it. */
   readonly master?: number
   /** The kernel gives the link no fe80:: address of its own. */
@@ -191,6 +194,10 @@ export class RouteNetlink {
     if (change.mtu !== undefined) {
       attributes.push(attribute(IFLA_MTU, uint32(change.mtu)))
       words.push(`mtu ${change.mtu}`)
+    }
+    if (change.queueLength !== undefined) {
+      attributes.push(attribute(IFLA_TXQLEN, uint32(change.queueLength)))
+      words.push(`queue length ${change.queueLength}`)
     }
     if (change.master !== undefined) {
       attributes.push(attribute(IFLA_MASTER, uint32(change.master)))
