@@ -1,6 +1,7 @@
 /** The words of `warren dump`: tcpdump's letters, one by one or joined, and two long options. */
 import { suggest } from '../base/suggest.js'
-import type { DumpForm, TimeFormat } from '../inspect/index.js'
+import type { DumpForm } from '../inspect/hex.js'
+import type { TimeFormat } from '../inspect/print/time.js'
 
 export interface DumpOptions {
   readonly interfaceName?: string

@@ -1,20 +1,13 @@
 /** What `warren dump` makes of each packet: lines, explanations, JSON, a capture file. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { WarrenError } from '../base/index.js'
-import {
-  ByteWriter,
-  explain,
-  explanationToJson,
-  FastLines,
-  LONGEST_FAST_LINE,
-  linkTypeLabel,
-  type PacketCursor,
-  PcapngWriter,
-  PcapWriter,
-  renderExplanation,
-  TcpdumpPrinter,
-  timeOf,
-} from '../inspect/index.js'
+import { PcapWriter } from '../inspect/capture/pcap.js'
+import { PcapngWriter } from '../inspect/capture/pcapng.js'
+import { type PacketCursor, timeOf } from '../inspect/capture/record.js'
+import { ByteWriter } from '../inspect/fast/byte-writer.js'
+import { FastLines, LONGEST_FAST_LINE } from '../inspect/fast/fast-lines.js'
+import { linkTypeLabel } from '../inspect/link-type.js'
+import { TcpdumpPrinter } from '../inspect/print/line.js'
 import type { DumpOptions } from './dump-options.js'
 
 const BLOCK = 128 * 1024
@@ -99,12 +92,17 @@ export interface PacketSink {
   end(): void
 }
 
-export function makeSink(options: DumpOptions, output: BufferedOutput): PacketSink {
+export async function makeSink(options: DumpOptions, output: BufferedOutput): Promise<PacketSink> {
   if (options.writeFile !== undefined) return new FileSink(options.writeFile, options.snaplen, output)
-  if (options.json) return new JsonSink(options, output)
-  if (options.explain) return new ExplainSink(options, output)
-  return new LineSink(options, output)
+  if (!options.json && !options.explain) return new LineSink(options, output)
+  // Loaded only when wanted: lines are to begin at once.
+  const explanations = await import('../inspect/explain.js')
+  return options.json
+    ? new JsonSink(options, output, explanations)
+    : new ExplainSink(options, output, explanations)
 }
+
+type Explanations = typeof import('../inspect/explain.js')
 
 /** Seconds east of UTC, of this machine's zone. */
 const utcOffset = (epochSeconds: number): number => -60 * new Date(epochSeconds * 1000).getTimezoneOffset()
@@ -153,9 +151,11 @@ class ExplainSink implements PacketSink {
   readonly #printer: TcpdumpPrinter
   readonly #output: BufferedOutput
   readonly #snaplen: number | undefined
+  readonly #explanations: Explanations
   #number = 0
 
-  constructor(options: DumpOptions, output: BufferedOutput) {
+  constructor(options: DumpOptions, output: BufferedOutput, explanations: Explanations) {
+    this.#explanations = explanations
     this.#printer = printerOf(options)
     this.#output = output
     this.#snaplen = options.snaplen
@@ -165,6 +165,7 @@ class ExplainSink implements PacketSink {
     const { linkType, originalLength } = packet
     const bytes = bytesOf(packet, this.#snaplen)
     const line = this.#printer.line(bytes, linkType, { time: timeOf(packet), originalLength })
+    const { explain, renderExplanation } = this.#explanations
     const text = renderExplanation({ ...explain(bytes, linkType, originalLength), line })
     this.#output.text(`${this.#number++ === 0 ? '' : '\n'}${text}`)
   }
@@ -176,9 +177,11 @@ class JsonSink implements PacketSink {
   readonly #options: DumpOptions
   readonly #printer: TcpdumpPrinter
   readonly #output: BufferedOutput
+  readonly #explanations: Explanations
   #number = 0
 
-  constructor(options: DumpOptions, output: BufferedOutput) {
+  constructor(options: DumpOptions, output: BufferedOutput, explanations: Explanations) {
+    this.#explanations = explanations
     this.#options = options
     this.#printer = printerOf({ ...options, timeFormat: 'none' })
     this.#output = output
@@ -189,6 +192,7 @@ class JsonSink implements PacketSink {
     const { linkType, originalLength } = packet
     const bytes = bytesOf(packet, this.#options.snaplen)
     const line = this.#printer.line(bytes, linkType, { time: timeOf(packet), originalLength })
+    const { explain, explanationToJson } = this.#explanations
     const value = {
       number: this.#number + 1,
       time: `${packet.seconds}.${String(packet.nanoseconds).padStart(9, '0')}`,

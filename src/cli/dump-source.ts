@@ -1,13 +1,17 @@
 /** Where `warren dump` takes packets from: a capture file, standard input, an interface. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { WarrenError } from '../base/index.js'
-import { type CaptureReader, LinkType, openCapture, type PacketCursor } from '../inspect/index.js'
+import { openCapture } from '../inspect/capture/open.js'
+import type { CaptureReader, PacketCursor } from '../inspect/capture/record.js'
+import { LinkType } from '../inspect/link-type.js'
 
 /** Bytes read at once: large enough that system calls do not count, small enough to stay in the processor's cache. */
 const CHUNK = 256 * 1024
 
-/** Batches of packets: after each `true` the cursor's `advance` gives packets until it returns false. */
-export interface PacketSource extends PacketCursor {
+/** Batches of packets: after each `true` of `fill`, `advance` moves from packet to packet until it returns false. */
+export interface PacketSource {
+  /** The packet that `advance` moved to. */
+  readonly cursor: PacketCursor
   /** Fetches more; false at the end. Rejects with `WarrenError`. */
   fill(): Promise<boolean>
   /** Moves to the next packet of the batch. Throws `WarrenError` where the file is bad. */
@@ -87,59 +91,34 @@ function streamReader(stream: NodeJS.ReadableStream): ChunkReader {
 }
 
 class FileSource implements PacketSource {
-  readonly #reader: CaptureReader
+  readonly cursor: CaptureReader
   readonly #chunks: ChunkReader
   #first: Uint8Array | undefined
 
   constructor(reader: CaptureReader, chunks: ChunkReader, first: Uint8Array) {
-    this.#reader = reader
+    this.cursor = reader
     this.#chunks = chunks
     this.#first = first
-  }
-
-  get buffer(): Uint8Array {
-    return this.#reader.buffer
-  }
-  get start(): number {
-    return this.#reader.start
-  }
-  get end(): number {
-    return this.#reader.end
-  }
-  get originalLength(): number {
-    return this.#reader.originalLength
-  }
-  get linkType(): number {
-    return this.#reader.linkType
-  }
-  get seconds(): number {
-    return this.#reader.seconds
-  }
-  get nanoseconds(): number {
-    return this.#reader.nanoseconds
-  }
-  get interfaceId(): number {
-    return this.#reader.interfaceId
   }
 
   async fill(): Promise<boolean> {
     const first = this.#first
     this.#first = undefined
     if (first === undefined && this.#chunks.into !== undefined) {
-      if (this.#chunks.into(this.#reader)) return true
+      if (this.#chunks.into(this.cursor)) return true
     } else {
       const chunk = first ?? (await this.#chunks.next())
       if (chunk !== undefined) {
-        this.#reader.push(chunk)
+        this.cursor.push(chunk)
         return true
       }
     }
-    this.#reader.finish()
+    this.cursor.finish()
     return false
   }
 
   advance(): boolean {
-    return this.#reader.advance()
+    return this.cursor.advance()
   }
 
   async close(): Promise<void> {
@@ -174,14 +153,7 @@ export async function openInterface(name: string): Promise<LiveSource> {
 }
 
 export class LiveSource implements PacketSource {
-  buffer: Uint8Array = new Uint8Array(0)
-  readonly start = 0
-  end = 0
-  originalLength = 0
-  readonly linkType: number
-  seconds = 0
-  nanoseconds = 0
-  readonly interfaceId = 0
+  readonly cursor: { -readonly [K in keyof PacketCursor]: PacketCursor[K] }
   readonly #capture: LiveCapture
   readonly #packets: AsyncIterator<{ readonly bytes: Uint8Array; readonly timestamp: number }>
   #fresh = false
@@ -189,7 +161,16 @@ export class LiveSource implements PacketSource {
   constructor(capture: LiveCapture) {
     this.#capture = capture
     this.#packets = capture[Symbol.asyncIterator]()
-    this.linkType = capture.link === 'ethernet' ? LinkType.ethernet : LinkType.raw
+    this.cursor = {
+      buffer: new Uint8Array(0),
+      start: 0,
+      end: 0,
+      originalLength: 0,
+      linkType: capture.link === 'ethernet' ? LinkType.ethernet : LinkType.raw,
+      seconds: 0,
+      nanoseconds: 0,
+      interfaceId: 0,
+    }
   }
 
   get dropped(): number {
@@ -199,11 +180,12 @@ export class LiveSource implements PacketSource {
   async fill(): Promise<boolean> {
     const { done, value } = await this.#packets.next()
     if (done) return false
-    this.buffer = value.bytes
-    this.end = value.bytes.length
-    this.originalLength = value.bytes.length
-    this.seconds = Math.floor(value.timestamp / 1_000_000)
-    this.nanoseconds = (value.timestamp % 1_000_000) * 1000
+    const { cursor } = this
+    cursor.buffer = value.bytes
+    cursor.end = value.bytes.length
+    cursor.originalLength = value.bytes.length
+    cursor.seconds = Math.floor(value.timestamp / 1_000_000)
+    cursor.nanoseconds = (value.timestamp % 1_000_000) * 1000
     this.#fresh = true
     return true
   }

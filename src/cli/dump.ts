@@ -1,6 +1,9 @@
 /** `warren dump`: packets as tcpdump lines, live or from a file. */
 import { WarrenError } from '../base/index.js'
-import { compileFilter, DEFAULT_SNAPLEN, linkTypeLabel, type PacketFilter } from '../inspect/index.js'
+import type { PacketCursor } from '../inspect/capture/record.js'
+import { compileFilter, type PacketFilter } from '../inspect/filter/compile.js'
+import { linkTypeLabel } from '../inspect/link-type.js'
+import { DEFAULT_SNAPLEN } from '../inspect/print/line.js'
 import { type DumpOptions, parseDumpOptions, UsageError } from './dump-options.js'
 import { BufferedOutput, makeSink, type PacketSink } from './dump-output.js'
 import { LiveSource, openFile, openInterface, type PacketSource } from './dump-source.js'
@@ -41,10 +44,10 @@ export async function run(args: string[], io: CliIo): Promise<number> {
     return 0
   }
   let options: DumpOptions
-  let filter: PacketFilter
+  let filter: PacketFilter | undefined
   try {
     options = parseDumpOptions(args)
-    filter = compileFilter(options.filter)
+    filter = options.filter.trim() === '' ? undefined : compileFilter(options.filter)
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof WarrenError)) throw error
     io.stderr.write(`warren dump: ${error.message}\n\`warren dump --help\` says what it takes\n`)
@@ -59,7 +62,7 @@ export async function run(args: string[], io: CliIo): Promise<number> {
   }
 }
 
-async function dump(given: DumpOptions, filter: PacketFilter, io: CliIo): Promise<number> {
+async function dump(given: DumpOptions, filter: PacketFilter | undefined, io: CliIo): Promise<number> {
   const live = given.interfaceName !== undefined
   const source = live ? await openInterface(given.interfaceName!) : await openFile(given.file!, io.stdin)
   // Live, and for the eye only: as much of each packet as OpenBSD's tcpdump looks at.
@@ -69,10 +72,10 @@ async function dump(given: DumpOptions, filter: PacketFilter, io: CliIo): Promis
   const stop = live ? stopOnSignals(source) : () => undefined
   if (live)
     io.stderr.write(
-      `warren dump: listening on ${given.interfaceName}, link-type ${linkTypeLabel(source.linkType)}\n`,
+      `warren dump: listening on ${given.interfaceName}, link-type ${linkTypeLabel(source.cursor.linkType)}\n`,
     )
   try {
-    const sink = makeSink(options, output)
+    const sink = await makeSink(options, output)
     const counts = await pump(source, filter, sink, output, options.count ?? Number.POSITIVE_INFINITY, live)
     if (source instanceof LiveSource && !output.closed)
       io.stderr.write(
@@ -85,10 +88,15 @@ async function dump(given: DumpOptions, filter: PacketFilter, io: CliIo): Promis
   }
 }
 
+const isWanted = (
+  filter: PacketFilter,
+  { buffer, start, end, linkType, originalLength }: PacketCursor,
+): boolean => filter.within(buffer, start, end, linkType, originalLength)
+
 /** Moves packets from the source to the sink; what was delivered is sent even if the source then fails. */
 async function pump(
   source: PacketSource,
-  filter: PacketFilter,
+  filter: PacketFilter | undefined,
   sink: PacketSink,
   output: BufferedOutput,
   most: number,
@@ -100,10 +108,9 @@ async function pump(
     while (wanted < most && !output.closed && (await source.fill())) {
       while (wanted < most && source.advance()) {
         seen++
-        if (!filter.within(source.buffer, source.start, source.end, source.linkType, source.originalLength))
-          continue
+        if (filter !== undefined && !isWanted(filter, source.cursor)) continue
         wanted++
-        sink.packet(source)
+        sink.packet(source.cursor)
         if (output.full) {
           await output.flush()
           if (output.closed) break

@@ -52,27 +52,33 @@ export class ByteWriter {
     this.at += count
   }
 
-  /** Any unsigned 32-bit number. */
+  /** Any unsigned 32-bit number, in groups of three digits. */
   decimal(value: number): void {
-    if (value < 256) {
-      this.decimal8(value)
-      return
-    }
     if (value < 1000) {
-      this.triple(value)
-      return
-    }
-    // Integer arithmetic while the quotient fits: it nearly always does.
-    const high = (value / 1000) | 0
-    if (high < 1000) {
-      if (high < 256) this.decimal8(high)
-      else this.triple(high)
+      this.#below1000(value)
+    } else if (value < 1_000_000) {
+      const thousands = (value / 1000) | 0
+      this.#below1000(thousands)
+      this.triple(value - 1000 * thousands)
     } else {
-      const higher = (high / 1000) | 0
-      this.decimal(higher)
-      this.triple(high - 1000 * higher)
+      // Integer arithmetic as far as it goes: only the billions do not fit into 31 bits.
+      const billions = value < 1_000_000_000 ? 0 : Math.floor(value / 1_000_000_000)
+      const rest = value - 1_000_000_000 * billions
+      const millions = (rest / 1_000_000) | 0
+      if (billions > 0) {
+        this.decimal8(billions)
+        this.triple(millions)
+      } else this.#below1000(millions)
+      const low = rest - 1_000_000 * millions
+      const thousands = (low / 1000) | 0
+      this.triple(thousands)
+      this.triple(low - 1000 * thousands)
     }
-    this.triple(value - 1000 * high)
+  }
+
+  #below1000(value: number): void {
+    if (value < 256) this.decimal8(value)
+    else this.triple(value)
   }
 
   /** Three digits, zeros in front. */
@@ -100,13 +106,18 @@ export class ByteWriter {
   }
 
   ip4(from: Uint8Array, start: number): void {
-    this.decimal8(from[start]!)
-    this.bytes[this.at++] = 0x2e
-    this.decimal8(from[start + 1]!)
-    this.bytes[this.at++] = 0x2e
-    this.decimal8(from[start + 2]!)
-    this.bytes[this.at++] = 0x2e
-    this.decimal8(from[start + 3]!)
+    const { bytes } = this
+    let { at } = this
+    for (let i = start; ; i++) {
+      const entry = 4 * from[i]!
+      bytes[at] = decimals[entry + 1]!
+      bytes[at + 1] = decimals[entry + 2]!
+      bytes[at + 2] = decimals[entry + 3]!
+      at += decimals[entry]!
+      if (i === start + 3) break
+      bytes[at++] = 0x2e
+    }
+    this.at = at
   }
 
   /** RFC 5952, without the dotted form of mapped addresses: see `isMapped`. */

@@ -50,6 +50,9 @@ const TYPE_IPV4: number = EtherType.ipv4
 const TYPE_IPV6: number = EtherType.ipv6
 const { fin: FIN, syn: SYN, rst: RST, psh: PSH, ack: ACK, urg: URG, ece: ECE, cwr: CWR } = TcpFlag
 
+/** Two no-operations and timestamps (RFC 7323 appendix A): what nearly every segment of a connection has. */
+const STAMPS_ONLY = 0x0101080a
+const STAMPED_HEADER_LENGTH: number = TCP_HEADER_LENGTH + 12
 /** Tunnels in tunnels that are printed here; deeper ones are rare enough for the general printer. */
 const FAST_NESTING = 3
 /** Longer than any line written here: three tunnels of IPv6 and a segment with 40 bytes of options. */
@@ -79,6 +82,7 @@ const text = {
   wscale: ascii('wscale '),
   sackOk: ascii('sackOK'),
   sack: ascii('sack '),
+  stamps: ascii(' <nop,nop,timestamp '),
   timestamp: ascii('timestamp '),
   keepAlive: ascii('keep-alive'),
 }
@@ -388,7 +392,10 @@ export class FastLines {
     if (headerLength < TCP_HEADER_LENGTH || headerLength > length || at + headerLength > end) return false
     const flags = bytes[at + TCP_FLAGS_OFFSET]!
     // From `relate` on nothing may fail: the conversation would be counted twice.
-    if (headerLength > TCP_HEADER_LENGTH && !knownOptions(bytes, at, headerLength, flags)) return false
+    const stampsOnly =
+      headerLength === STAMPED_HEADER_LENGTH && uint32(bytes, at + TCP_HEADER_LENGTH) === STAMPS_ONLY
+    if (headerLength > TCP_HEADER_LENGTH && !stampsOnly && !knownOptions(bytes, at, headerLength, flags))
+      return false
     const out = this.#out
     this.#endpoints(bytes, at, ip, six, this.#tcpNames)
     if (flags & (SYN | FIN | RST | PSH | CWR | ECE)) {
