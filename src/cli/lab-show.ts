@@ -37,6 +37,9 @@ export class Show {
   readonly #printer: TcpdumpPrinter
   readonly #waiting: BridgeFrame[] = []
   readonly #background = new Set<PlayedCommand>()
+  /** Ended on another terminal while a command was shown on this one. */
+  readonly #late: PlayedCommand[] = []
+  #current: PlayedCommand | undefined
   #lab: Lab | undefined
 
   constructor(io: CliIo, options: ShowOptions) {
@@ -62,24 +65,28 @@ export class Show {
   start(played: PlayedCommand): void {
     this.#packets()
     this.#prompt(played)
+    this.#current = played
   }
 
   end(played: PlayedCommand, how: 'ended' | 'background'): void {
-    if (how === 'background') {
+    if (played !== this.#current) {
+      if (this.#background.delete(played)) this.#late.push(played)
+    } else if (how === 'background') {
       this.#background.add(played)
+      this.#current = undefined
       this.#write(
         this.#styles.faint('(it has no end of its own: the next line is typed on another terminal)\n'),
       )
     } else {
-      if (this.#background.delete(played)) {
-        this.#packets()
-        this.#prompt(played, '   (until ^C)')
-      }
-      this.#write(played.stdout)
-      this.#write(played.stderr)
-      if (played.exit !== 0) this.#write(this.#styles.bad(`(exit ${played.exit})\n`))
+      this.#current = undefined
+      this.#output(played)
     }
+    if (this.#current !== undefined) return
     this.#packets()
+    for (const late of this.#late.splice(0)) {
+      this.#prompt(late, '   (on another terminal, until here)')
+      this.#output(late)
+    }
   }
 
   finish(): void {
@@ -92,6 +99,12 @@ export class Show {
     this.#write(
       `\n${verdict}  ${packets} packets, ${(virtualMs / 1000).toFixed(3)} s virtual, ${Math.round(wallMs)} ms wall\n`,
     )
+  }
+
+  #output({ stdout, stderr, exit }: PlayedCommand): void {
+    this.#write(stdout)
+    this.#write(stderr)
+    if (exit !== 0) this.#write(this.#styles.bad(`(exit ${exit})\n`))
   }
 
   #prompt({ host, command }: PlayedCommand, note = ''): void {

@@ -10,6 +10,9 @@ import type { CommandContext, CommandResult, LabCommand } from './command.js'
 import { commands } from './commands/index.js'
 import type { LabMachine } from './machine.js'
 
+/** Rounds of one loop: a script's `while true` comes to an end. */
+const LOOP_LIMIT = 10_000
+
 /** A function definition at the start of a line; the shell forgets it between calls, the terminal does not. */
 const DEFINES_FUNCTION = /^\s*(?:function\s+)?[A-Za-z_]\w*\s*\(\)\s*\{/
 
@@ -50,7 +53,7 @@ export class Terminal {
       defenseInDepth: false,
       processInfo: { pid: 1000, ppid: 1, uid: 0, gid: 0 },
       // Of real time: a `sleep 7200` of the lab takes none, but `console` may wait as long as it likes.
-      executionLimits: { maxExecutionTimeMs: 2 ** 31 },
+      executionLimits: { maxExecutionTimeMs: 2 ** 31, maxLoopIterations: LOOP_LIMIT },
       sleep: async (ms) => void (await this.#sleep(microseconds(ms * 1_000))),
       customCommands: this.#customCommands(),
     })
