@@ -95,9 +95,8 @@ function updateWindow(b: ControlBlock, segment: Segment): void {
     b.timers.clear('persist')
 }
 
-/** RFC 3168 section 6.1.2: one reduction a window of data. */
+/** RFC 3168 section 6.1.2: one reduction a window of data, whether for a mark or for a loss. */
 function echoed(b: ControlBlock): void {
-  if (b.recovery !== 'none') return
   if (b.ecnReducedUntil !== undefined && seqLess(b.sndUna, b.ecnReducedUntil)) return
   b.congestion.congestion(b.flight)
   b.ecnReducedUntil = b.sndNxt
@@ -111,6 +110,7 @@ function enterFastRecovery(b: ControlBlock): void {
   b.rescued = false
   b.scoreboard.highRxt = b.sndUna
   b.congestion.congestion(b.flight)
+  b.ecnReducedUntil = b.sndNxt
   b.cwrPending = b.ecn
   b.repairNow = true
   // Three duplicate ACKs name the first segment; the scoreboard alone might not yet.

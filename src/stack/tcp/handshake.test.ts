@@ -106,6 +106,24 @@ describe('opening', () => {
     client.send(bytesOf('early'), true)
     network.run(() => accepted[0]?.has('end') === true, seconds(5))
     assert.equal(accepted[0]!.text(), 'early')
+    assert.equal(client.connection.state, 'FIN-WAIT-1')
+    accepted[0]!.end()
+    assert.ok(network.run(() => client.has('closed') && accepted[0]!.has('closed'), seconds(5)))
+  })
+
+  test('a SYN that had to be repeated makes the first window one segment (RFC 5681 section 3.1)', () => {
+    for (const lost of [false, true]) {
+      const puppet = new Puppet()
+      const connection = puppet.layer.connect({ destination: puppet.remote, port: 5000 }, puppet.now)
+      if (lost) puppet.pass(seconds(2))
+      puppet.port = connection.localPort
+      puppet.peerPort = 5000
+      puppet.acknowledgment = seqAdd(puppet.sent[0]!.sequence, 1)
+      puppet.say({ flags: 'syn+ack', mss: 1000 })
+      puppet.quiet()
+      connection.write(pattern(20_000), puppet.now)
+      assert.equal(puppet.sent.length, lost ? 1 : 10)
+    }
   })
 
   test('connect without a route, and to a group, throws', () => {

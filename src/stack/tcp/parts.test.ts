@@ -4,13 +4,16 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { after, Ipv4Address, instantAt, milliseconds, SeededRandom, seconds } from '../../base/index.js'
 import { CongestionControl, initialWindow } from './congestion.js'
+import { type BlockOptions, ControlBlock } from './control-block.js'
 import { initialSequence, KeyedHash } from './keyed-hash.js'
+import { defaultTcpLimits } from './limits.js'
 import { ReceiveBuffer } from './reassembly.js'
 import { Ring } from './ring.js'
 import { RttEstimator } from './rtt.js'
 import { Scoreboard } from './sack.js'
 import { SendBuffer } from './send-buffer.js'
 import { seqAdd, seqAtMost, seqDiff, seqLess, seqMax, seqMin } from './sequence.js'
+import { ConnectionTable } from './table.js'
 import { pattern } from './testing.js'
 
 test('sequence numbers compare across the wrap', () => {
@@ -331,4 +334,26 @@ test('the keyed hash: another key, or another end, is another number', () => {
   }
   assert.ok(flips > 16 * 12 && flips < 16 * 20, `${flips} of ${16 * 32} bits`)
   assert.equal(initialSequence(0xffffffff, instantAt(8)), 1)
+})
+
+test('connections whose hashes are equal are kept apart', () => {
+  const ends = { services: { limits: defaultTcpLimits }, initialSequence: 0, timestampOffset: 0, mss: 1460 }
+  const local = Ipv4Address.parse('192.0.2.1')!
+  const remote = Ipv4Address.parse('192.0.2.2')!
+  const table = new ConnectionTable({ ofEnds: () => 0 })
+  const blocks = [1, 2, 3].map(
+    (remotePort) => new ControlBlock({ ...ends, local, localPort: 80, remote, remotePort } as BlockOptions),
+  )
+  for (const b of blocks) table.add(b)
+  table.remove(blocks[1]!)
+  table.remove(blocks[1]!)
+  assert.deepEqual(
+    [1, 2, 3].map((port) => table.find(local, 80, remote, port)),
+    [blocks[0], undefined, blocks[2]],
+  )
+  assert.equal(table.find(local, 81, remote, 1), undefined)
+  assert.equal(table.find(remote, 80, local, 1), undefined)
+  table.remove(blocks[0]!)
+  table.remove(blocks[2]!)
+  assert.equal(table.find(local, 80, remote, 3), undefined)
 })

@@ -55,7 +55,6 @@ export function pathError(
   quote: QuotedSegment,
   now: Instant,
 ): void {
-  if (b.state === 'CLOSED') return
   if (kind === 'too-big') tooBig(b, mssWithin(b, quote), now)
   else unreachable(b, quote.reason ?? 'host', now)
 }

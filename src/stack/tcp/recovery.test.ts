@@ -46,6 +46,23 @@ describe('loss recovery with SACK (RFC 6675)', () => {
     assert.equal(puppet.counters.get('tcp.retransmit-timeout'), 0)
   })
 
+  test('the end is rescued once, and may be repaired again when more is known', () => {
+    const puppet = new Puppet().open({ mss: MSS, sackPermitted: true })
+    const start = puppet.acknowledgment
+    puppet.connection.write(pattern(5 * MSS), puppet.now)
+    puppet.quiet()
+    // 0 and 4 are lost: nothing behind 4 tells of it.
+    assert.deepEqual(offsets(puppet.say({ sack: sack(start, 1, 4) }), start), [0, 4])
+    assert.deepEqual(offsets(puppet.say({ sack: sack(start, 1, 4) }), start), [])
+    puppet.connection.write(pattern(5 * MSS), puppet.now)
+    puppet.acknowledgment = seqAdd(start, 4 * MSS)
+    puppet.quiet()
+    puppet.say()
+    for (const top of [6, 7]) puppet.say({ sack: sack(start, 5, top) })
+    assert.ok(!offsets(puppet.sent, start).includes(4))
+    assert.equal(offsets(puppet.say({ sack: sack(start, 5, 8) }), start)[0], 4)
+  })
+
   test('SACK blocks for what was never sent, or is not in order, say nothing', () => {
     const { puppet, start } = sending()
     puppet.quiet()
@@ -142,6 +159,57 @@ describe('the retransmission timer (RFC 6298)', () => {
     assert.deepEqual(puppet.pass(seconds(100)), [])
   })
 
+  test('what was SACKed is not sent again, until a second time-out casts doubt on it (RFC 2018 section 8)', () => {
+    for (const timeouts of [1, 2]) {
+      const puppet = new Puppet().open({ mss: MSS, sackPermitted: true })
+      const start = puppet.acknowledgment
+      puppet.connection.write(pattern(6 * MSS), puppet.now)
+      puppet.say({ sack: [seqAdd(start, MSS), seqAdd(start, 2 * MSS)] })
+      puppet.pass(seconds(timeouts === 1 ? 1 : 3))
+      puppet.quiet()
+      puppet.acknowledgment = seqAdd(start, MSS)
+      assert.equal(offsets(puppet.say(), start)[0], timeouts === 1 ? 2 : 1)
+    }
+  })
+
+  test('what was sent twice measures nothing (Karn)', () => {
+    const puppet = new Puppet({ minimumRto: milliseconds(1) })
+    puppet.listen()
+    const [answer] = puppet.say({ flags: 'syn', mss: MSS })
+    puppet.pass(milliseconds(400)) // a round trip of 400 ms: RTO is 1.2 s
+    puppet.sequence = seqAdd(puppet.sequence, 1)
+    puppet.acknowledgment = seqAdd(answer!.sequence, 1)
+    puppet.say()
+    for (let i = 0; i < 30; i++) {
+      puppet.connection.write(pattern(MSS), puppet.now)
+      puppet.say({ window: 0 })
+      puppet.pass(seconds(3))
+      puppet.say({ window: 60_000 }) // it goes once more
+      puppet.acknowledgment = seqAdd(puppet.acknowledgment, MSS)
+      puppet.say()
+    }
+    puppet.connection.write(pattern(MSS), puppet.now)
+    assert.deepEqual(puppet.pass(milliseconds(500)), [], 'round trips of 0 were believed')
+  })
+
+  test('after a silence the window is the initial one (RFC 5681 section 4.1)', () => {
+    const puppet = new Puppet().open({ mss: MSS })
+    puppet.connection.write(pattern(30 * MSS), puppet.now)
+    for (let i = 0; i < 15; i++) {
+      puppet.acknowledgment = seqAdd(puppet.acknowledgment, 2 * MSS)
+      puppet.say()
+    }
+    puppet.quiet()
+    puppet.connection.write(pattern(15 * MSS), puppet.now)
+    assert.equal(puppet.sent.length, 15)
+    puppet.acknowledgment = seqAdd(puppet.acknowledgment, 15 * MSS)
+    puppet.say()
+    puppet.pass(seconds(5))
+    puppet.quiet()
+    puppet.connection.write(pattern(15 * MSS), puppet.now)
+    assert.equal(puppet.sent.length, 10)
+  })
+
   test('the network comes back: the transfer goes on', () => {
     const network = new TestNetwork()
     const { client, server } = network.open()
@@ -175,6 +243,15 @@ describe('timestamps (RFC 7323)', () => {
     assert.equal(answer!.timestamp!.echo, 2000)
     puppet.say({ flags: 'rst', timestamp: { value: 1, echo: 0 } })
     assert.equal(puppet.connection.state, 'CLOSED')
+  })
+
+  test('the echo is of the segment that the ACK is for, not of one out of order (R2)', () => {
+    const puppet = stamped()
+    const late = { sequence: seqAdd(puppet.sequence, 100), timestamp: { value: 1500, echo: 0 } }
+    const [first] = puppet.say({ ...late, payload: pattern(10) })
+    assert.equal(first!.timestamp!.echo, 1000)
+    const [second] = puppet.say({ payload: pattern(100), timestamp: { value: 1400, echo: 0 } })
+    assert.equal(second!.timestamp!.echo, 1400)
   })
 
   test('the clock may wrap', () => {
@@ -313,6 +390,20 @@ describe('ECN (RFC 3168)', () => {
     const echoes = network.trace.filter((s) => s.from === 'b' && s.flags & Flag.ece && !(s.flags & Flag.syn))
     assert.ok(echoes.length > 0)
     assert.ok(echoes.at(-1)!.at < reduced.at(-1)!.at + milliseconds(200))
+  })
+
+  test('a mark in a window that was reduced for a loss reduces it no further', () => {
+    for (const flags of ['ack', 'ack+ece']) {
+      const puppet = new Puppet({}, true).open({ flags: 'syn+ece+cwr', mss: MSS, sackPermitted: true })
+      const start = puppet.acknowledgment
+      puppet.connection.write(pattern(100 * MSS), puppet.now)
+      puppet.say({ sack: [seqAdd(start, MSS), seqAdd(start, 5 * MSS)] })
+      puppet.say({ flags, sack: [seqAdd(start, MSS), seqAdd(start, 6 * MSS)] })
+      puppet.acknowledgment = puppet.sent.reduce((top, s) => Math.max(top, s.sequence + s.payload.length), 0)
+      puppet.quiet()
+      puppet.say()
+      assert.equal(puppet.sent.length, 7, flags)
+    }
   })
 
   test('is not spoken to who does not', () => {

@@ -2,12 +2,14 @@ import type { IpAddress } from '../../base/index.js'
 import type { ControlBlock } from './control-block.js'
 import type { KeyedHash } from './keyed-hash.js'
 
+type EndsHash = Pick<KeyedHash, 'ofEnds'>
+
 /** Connections by their two ends. The hash is keyed, so that no stranger can aim at one bucket. */
 export class ConnectionTable {
-  readonly #hash: KeyedHash
+  readonly #hash: EndsHash
   readonly #buckets = new Map<number, ControlBlock[]>()
 
-  constructor(hash: KeyedHash) {
+  constructor(hash: EndsHash) {
     this.#hash = hash
   }
 

@@ -51,6 +51,7 @@ function retransmissionTimeout(b: ControlBlock, now: Instant): void {
   }
   b.timed = undefined
   b.congestion.timedOut(b.flight, b.retransmissions === 1)
+  b.ecnReducedUntil = b.sndNxt
   b.cwrPending = b.ecn
   // RFC 2018 section 8: a peer that is silent twice may have thrown away what it had SACKed.
   if (b.retransmissions > 1) b.scoreboard.clear(b.sndUna)

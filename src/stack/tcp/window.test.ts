@@ -78,8 +78,9 @@ describe("the peer's window", () => {
 
   test('an old segment does not move it (SND.WL1, SND.WL2)', () => {
     const puppet = new Puppet().open({ mss: MSS })
-    puppet.say({ payload: bytesOf('12345'), window: 0 })
-    puppet.say({ window: 60_000, sequence: puppet.sequence })
+    // Sent later, arrived first: what it says of the window holds.
+    puppet.say({ sequence: seqAdd(puppet.sequence, 100), payload: bytesOf('12345'), window: 0 })
+    puppet.say({ payload: bytesOf('12345'), window: 60_000 })
     puppet.quiet()
     puppet.connection.write(pattern(2000), puppet.now)
     assert.deepEqual(lengths(puppet.sent), [])
@@ -123,6 +124,27 @@ describe('our window', () => {
       puppet.sent.map((s) => s.window),
       [3000],
     )
+  })
+
+  test('rounding to the scale takes back nothing that was offered', () => {
+    const puppet = new Puppet({ receiveBuffer: 131_072 }).open({
+      mss: MSS,
+      windowScale: 0,
+      sackPermitted: true,
+    })
+    const start = puppet.sequence
+    const say = (offset: number) => puppet.say({ sequence: seqAdd(start, offset), payload: bytesOf('x') })
+    say(0)
+    const edge = 2 + (say(1)[0]!.window << 2)
+    say(2)
+    assert.equal(
+      4 + (say(3)[0]!.window << 2),
+      edge - 2 - 2 + (edge % 4 === 2 ? 2 : 0),
+      'the field was rounded down',
+    )
+    const [answer] = say(edge - 1)
+    assert.deepEqual(answer!.sack, [seqAdd(start, edge - 1), seqAdd(start, edge)])
+    assert.equal(puppet.counters.get('tcp.outside-window'), 0)
   })
 
   test('a sender that ignores it loses what lies beyond', () => {
@@ -188,6 +210,19 @@ describe('acknowledgments', () => {
     puppet.acknowledgment = seqAdd(puppet.acknowledgment, 6)
     puppet.say({ sequence: seqAdd(puppet.sequence, 8) })
     assert.deepEqual(puppet.pass(seconds(1)), [])
+  })
+
+  test('leave room for themselves: data beside SACK blocks still fits the MSS', () => {
+    const puppet = new Puppet().open({ mss: MSS, sackPermitted: true })
+    for (let i = 1; i <= 4; i++)
+      puppet.say({ sequence: seqAdd(puppet.sequence, 100 * i), payload: pattern(10) })
+    puppet.quiet()
+    puppet.connection.write(pattern(5000), puppet.now)
+    assert.ok(puppet.sent.length >= 5)
+    for (const { payload, sack } of puppet.sent) {
+      assert.equal(sack!.length, 8)
+      assert.ok(payload.length <= MSS - 4 - 32)
+    }
   })
 
   test('too many islands are refused, and counted', () => {
@@ -257,6 +292,14 @@ describe('keep-alive', () => {
     assert.deepEqual(puppet.pass(seconds(7100)), [])
     puppet.pass(seconds(7200 + 10 * 75))
     assert.equal(puppet.connection.error!.code, 'ETIMEDOUT')
+  })
+
+  test('does not delay what is due before it', () => {
+    const puppet = new Puppet().open()
+    puppet.pass(seconds(100))
+    puppet.connection.setKeepAlive(true, puppet.now)
+    puppet.connection.write(pattern(10), puppet.now)
+    assert.equal(puppet.pass(seconds(1)).length, 1, 'the retransmission')
   })
 
   test('is off unless asked for', () => {
