@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readUint16, readUint32, seconds, toHex } from '../base/index.js'
+import { PacketBuffer, readUint16, readUint32, seconds, toHex } from '../base/index.js'
 import type { IcmpErrorReport } from './icmp-quote.js'
 import type { StackLimits } from './limits.js'
 import type { Stack } from './stack.js'
@@ -451,4 +451,67 @@ test('IPv6 extension headers: what is passed, what is dropped, what is told', ()
   assert.equal(ask(44, echo(rawFragmentHeader(58, 0, false, 7)))[0]?.[40], 129)
   assert.deepEqual(ask(44, echo(rawFragmentHeader(44, 0, false, 7), rawFragmentHeader(58, 0, false, 7))), [])
   assert.equal(stack.counters.get('ipv6.fragmentInFragment'), 1)
+})
+
+test('the filter stands before and behind the forwarding, and nobody is told of what it drops', () => {
+  const { stack, port, far } = wired()
+  const packets = [
+    rawIpv4({ source: '10.1.0.2', destination: '10.2.0.2' }, new Uint8Array(8)),
+    rawIpv6({ source: 'fd01::2', destination: 'fd02::2' }, new Uint8Array(8)),
+  ]
+  const seen: string[] = []
+  for (const blocked of ['none', 'in', 'out']) {
+    stack.filter = (direction, ifc) => {
+      seen.push(`${direction} ${ifc.name}`)
+      return direction !== blocked
+    }
+    for (const packet of packets) port.inject(packet)
+    assert.equal(far.take().length, blocked === 'none' ? 2 : 0)
+  }
+  assert.deepEqual(port.take(), [])
+  assert.deepEqual([stack.counters.get('filter.in'), stack.counters.get('filter.out')], [2, 2])
+  const way = ['in gif0', 'out gif1']
+  assert.deepEqual(seen, [...way, ...way, 'in gif0', 'in gif0', ...way, ...way])
+})
+
+test('echo replies are limited, and nobody is answered that is nobody', () => {
+  const { network, stack, port } = wired({ echoRepliesPerSecond: 10 })
+  const ask = (source: string, destination: string): void => {
+    const v6 = source.includes(':')
+    port.inject(
+      v6
+        ? rawIpv6({ source, destination, nextHeader: 58 }, echoRequest(6, 8))
+        : rawIpv4({ source, destination, protocol: 1 }, echoRequest(4, 8)),
+    )
+  }
+  for (let i = 0; i < 50; i++) {
+    ask('10.1.0.2', '10.1.0.1')
+    ask('fd01::2', 'fd01::1')
+  }
+  assert.equal(port.take().length, 20)
+  assert.deepEqual(
+    [stack.counters.get('icmp.echoRateLimited'), stack.counters.get('icmpv6.echoRateLimited')],
+    [40, 40],
+  )
+  network.advance()
+  stack.settings.echoBroadcast = true
+  ask('0.0.0.0', '224.0.0.1')
+  ask('::', 'ff02::1')
+  assert.deepEqual(port.take(), [])
+  assert.deepEqual(
+    [stack.counters.get('icmp.echoFromNobody'), stack.counters.get('icmpv6.echoFromNobody')],
+    [1, 1],
+  )
+})
+
+test('an interface that is down takes nothing in and lets nothing out', () => {
+  const { network, stack, port, far } = wired()
+  stack.setUp(far.ifc, false, network.now)
+  far.inject(rawIpv4({ source: '10.2.0.2', destination: '10.1.0.1', protocol: 1 }, echoRequest(4, 8)))
+  assert.equal(stack.counters.get('interface.down'), 1)
+  port.inject(rawIpv4({ source: '10.1.0.2', destination: '10.2.0.2' }, new Uint8Array(8)))
+  assert.equal(port.take()[0]?.[20], 3) // unreachable
+  far.ifc.transmit(PacketBuffer.copyOf(new Uint8Array(20), 4), network.now)
+  assert.deepEqual(far.take(), [])
+  assert.equal(far.ifc.counters.errorsOut, 1)
 })

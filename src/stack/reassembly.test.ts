@@ -215,6 +215,26 @@ for (const family of [4, 6] as const) {
     assert.equal(network.ping(stack, OURS[family]).replied, true)
   })
 
+  test(`${name}: bytes are bounded, of one source and of all`, () => {
+    const { stack, port } = setup({ reassemblyBytes: 200_000 })
+    // Eight datagrams of 30,000 bytes each from one source, whose share is 50,000: one stays.
+    for (let id = 0; id < 8; id++) port.inject(piece(family, 8, new Uint8Array(30_000), true, id))
+    assert.equal(stack.counters.get(`${name}.reassemblyFull`), 7)
+    // A datagram that alone is more than the share goes itself.
+    const big = setup({ reassemblyBytes: 100_000 })
+    big.port.inject(piece(family, 8, new Uint8Array(30_000), true))
+    assert.equal(big.stack.counters.get(`${name}.reassemblyFull`), 1)
+    // Six sources with 40,000 bytes each: four fit into the whole.
+    const many = setup({ reassemblyBytes: 200_000 })
+    for (let i = 1; i <= 6; i++)
+      many.port.inject(
+        piece(family, 8, new Uint8Array(40_000), true, 1, family === 4 ? `10.9.0.${i}` : `fd09::${i}`),
+      )
+    assert.equal(many.stack.counters.get(`${name}.reassemblyFull`), 2)
+    many.network.advance(seconds(61))
+    assert.equal(many.stack.counters.get(`${name}.reassemblyTimeout`), 4)
+  })
+
   test(`${name}: a datagram of too many fragments is refused`, () => {
     const { stack, port } = setup({ reassemblyFragments: 20 })
     for (let i = 0; i < 40; i++) port.inject(piece(family, 16 * i, new Uint8Array(8), true))
