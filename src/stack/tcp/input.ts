@@ -206,7 +206,9 @@ function passesPaws(b: ControlBlock, segment: Segment, now: Instant): boolean {
     return true
   }
   b.services.counters.add('tcp.paws')
-  answerUnacceptable(b, segment, now)
+  // A bare ACK that says nothing new was overtaken on the way; an answer would only feed the reordering.
+  if (segmentLength(segment) > 0 || seqLess(b.sndUna, segment.acknowledgment))
+    answerUnacceptable(b, segment, now)
   return false
 }
 

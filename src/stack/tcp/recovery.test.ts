@@ -241,6 +241,7 @@ describe('timestamps (RFC 7323)', () => {
     assert.equal(puppet.connection.readableBytes, 10)
     assert.equal(puppet.counters.get('tcp.paws'), 1)
     assert.equal(answer!.timestamp!.echo, 2000)
+    assert.deepEqual(puppet.say({ timestamp: { value: 1999, echo: 0 } }), [], 'an overtaken ACK')
     puppet.say({ flags: 'rst', timestamp: { value: 1, echo: 0 } })
     assert.equal(puppet.connection.state, 'CLOSED')
   })
