@@ -189,6 +189,41 @@ describe('warren up on a machine', { skip: missing('ping') }, () => {
     assert.equal(existsSync('/tmp/warren-nobody.sock'), false)
   })
 
+  test('over IPv6: TTL, traffic class and flow label outside as the file says, and nothing cut that must not be', async () => {
+    for (const [namespace, end] of [
+      [a, 1],
+      [b, 2],
+    ] as const)
+      net.run(namespace, `ip -6 addr replace fd3e:62ee:99db:bb1a::${end}/64 dev eth0 nodad`)
+    const table = (own: number, other: number): string => {
+      const file = join(net.folder, `gif6-${own}.toml`)
+      writeFileSync(
+        file,
+        `[tunnel.gif0]\nkind = "gif"\nlocal = "fd3e:62ee:99db:bb1a::${own}"\nremote = "fd3e:62ee:99db:bb1a::${other}"\nttl = 9\nflow-label = 14\ndont-fragment = true\nmtu = 1480\naddresses = ["172.16.0.${own} -> 172.16.0.${other}"]\n`,
+      )
+      return file
+    }
+    const alice = await up(a, table(1, 2))
+    await up(b, table(2, 1))
+    const script = join(net.folder, 'outer.mjs')
+    writeFileSync(
+      script,
+      `import { execFileSync } from 'node:child_process'
+      import { openPacketSocket } from ${JSON.stringify(LINUX)}
+      const capture = openPacketSocket('eth0')
+      execFileSync('ping', ['-c1', '-w5', '-Q', '0xb8', '172.16.0.2'])
+      for await (const { bytes } of capture) {
+        if (bytes[12] !== 0x86 || bytes[20] !== 4) continue
+        console.log(Buffer.from(bytes.subarray(14, 18)).toString('hex'), bytes[21])
+        break
+      }`,
+    )
+    assert.equal(net.run(a, `${process.execPath} ${script}`, 10_000), '6b80000e 9\n')
+    assert.match(net.run(a, 'ping -M dont -s 1432 -c1 -w2 172.16.0.2'), /1 received/, 'it just fits')
+    net.run(a, 'ping -M dont -s 1433 -c1 -w1 172.16.0.2 || true')
+    assert.deepEqual((await statusOf(alice)).tunnels[0]?.drops, { 'outer.tooBig': 1 })
+  })
+
   test('two tunnels that each lead into the other drop what is sent, and do not spin', async () => {
     const file = join(net.folder, 'loop.toml')
     writeFileSync(

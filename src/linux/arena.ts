@@ -13,7 +13,6 @@ import {
   IOV_LEN,
   IOVEC_LENGTH,
   IPPROTO_IPV6,
-  IPV6_DONTFRAG,
   IPV6_HOPLIMIT,
   IPV6_TCLASS,
   MMSGHDR_LENGTH,
@@ -43,15 +42,14 @@ export const POLLFD_LENGTH = 8
 const NAME_LENGTH = 32
 /** Of a fragment after the first: its own outer header, apart from the payload that it points into. */
 const FRAGMENT_HEADER_LENGTH = 32
-/** Hop limit, traffic class, don't-fragment. */
-const SEND_CONTROL_LENGTH: number = 3 * CMSG_INT_SPACE
+/** Hop limit and traffic class. */
+const SEND_CONTROL_LENGTH: number = 2 * CMSG_INT_SPACE
 /** Hop limit and traffic class, with reserve. */
 const RECEIVE_CONTROL_LENGTH = 96
 
 /** Where the ints of a sent packet's control messages stand, from its control's start. */
 export const CONTROL_HOPLIMIT = 16
 export const CONTROL_TCLASS: number = CONTROL_HOPLIMIT + CMSG_INT_SPACE
-export const CONTROL_DONTFRAG: number = CONTROL_TCLASS + CMSG_INT_SPACE
 
 if (SLOT_HEADROOM + PACKET_LIMIT + TAILROOM > SLOT_STRIDE)
   throw new RangeError('a slot holds no whole packet')
@@ -110,10 +108,8 @@ export class Arena {
       this.memory.setPointer(this.send6 + i * MMSGHDR_LENGTH + MSG_NAME, this.sendName(i))
       this.memory.setPointer(this.send6 + i * MMSGHDR_LENGTH + MSG_CONTROL, this.sendControl(i))
       this.#setSize(this.send6 + i * MMSGHDR_LENGTH + MSG_CONTROLLEN, SEND_CONTROL_LENGTH)
-      let at = this.sendControl(i)
-      at = writeCmsgInt(this.view, at, IPPROTO_IPV6, IPV6_HOPLIMIT, 64)
-      at = writeCmsgInt(this.view, at, IPPROTO_IPV6, IPV6_TCLASS, 0)
-      writeCmsgInt(this.view, at, IPPROTO_IPV6, IPV6_DONTFRAG, 0)
+      const at = writeCmsgInt(this.view, this.sendControl(i), IPPROTO_IPV6, IPV6_HOPLIMIT, 64)
+      writeCmsgInt(this.view, at, IPPROTO_IPV6, IPV6_TCLASS, 0)
     }
     for (let i = 0; i < BATCH; i++) {
       this.memory.setPointer(receiveIov + i * IOVEC_LENGTH + IOV_BASE, this.receiveSlot(i))

@@ -1,10 +1,10 @@
 /** A raw socket in the data plane: batches out and in. The outer header of IPv4 is written here. */
 import { Counters, type PacketBuffer, readUint32 } from '../base/index.js'
-import { type Arena, BATCH, CONTROL_DONTFRAG, CONTROL_HOPLIMIT, CONTROL_TCLASS, SEND_BATCH } from './arena.js'
+import { type Arena, BATCH, CONTROL_HOPLIMIT, CONTROL_TCLASS, SEND_BATCH } from './arena.js'
 import { Errno, errnoName, LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import type { CarrierSpec } from './messages.js'
 import type { PlanePath } from './path.js'
-import { IPV4_OUTER_LENGTH, pathMtu } from './raw-socket.js'
+import { IPV4_OUTER_LENGTH, IPV6_OUTER_LENGTH, pathMtu } from './raw-socket.js'
 import {
   IPPROTO_IPV6,
   IPV6_HOPLIMIT,
@@ -21,7 +21,7 @@ import {
 /** How often the kernel is asked for the path MTU. */
 const MTU_CHECK_MS = 1000
 /** RFC 1122 section 3.3.3: every destination takes this much. */
-const FALLBACK_MTU4 = 576
+const FALLBACK_MTU = 576
 /** How long a full send buffer is waited for before the rest of a batch is dropped. */
 const SEND_WAIT_MS = 10
 
@@ -76,7 +76,7 @@ export class Carrier {
     this.#received = this.#v4 ? arena.receive4 : arena.receive6
     this.#local = this.#v4 ? readUint32(spec.local, 0) : 0
     this.#remote = this.#v4 ? readUint32(spec.remote, 0) : 0
-    this.#mtu = FALLBACK_MTU4
+    this.#mtu = this.#v4 ? FALLBACK_MTU : 1280
     this.#identification = identification
   }
 
@@ -84,7 +84,7 @@ export class Carrier {
   push(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
     if (this.#batched === SEND_BATCH) this.flush()
     if (this.#v4) this.#push4(path, packet, nowMs)
-    else this.#push6(path, packet)
+    else this.#push6(path, packet, nowMs)
   }
 
   #push4(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
@@ -135,14 +135,21 @@ export class Carrier {
     view.setUint32(at + 16, this.#remote)
   }
 
-  #push6(path: PlanePath, packet: PacketBuffer): void {
+  #push6(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
     const { view } = this.#arena
+    if (packet.outerDontFragment) {
+      // The kernel cuts what is too long, and heeds IPV6_DONTFRAG for few protocols.
+      if (nowMs >= this.#mtuUntil) this.#checkMtu(nowMs)
+      if (IPV6_OUTER_LENGTH + packet.end - packet.start > this.#mtu) {
+        path.transforms.outbound.drops.add('outer.tooBig')
+        return
+      }
+    }
     const i = this.#batched++
     this.#arena.setSent(this.#messages, i, packet.start, packet.end)
     const control = this.#arena.sendControl(i)
     view.setInt32(control + CONTROL_HOPLIMIT, packet.outerTtl || this.spec.defaultTtl, LITTLE_ENDIAN)
     view.setInt32(control + CONTROL_TCLASS, packet.outerTrafficClass, LITTLE_ENDIAN)
-    view.setInt32(control + CONTROL_DONTFRAG, packet.outerDontFragment ? 1 : 0, LITTLE_ENDIAN)
     const label = packet.outerFlowLabel
     // A flow label goes beside the address (RFC 3542 leaves it out; Linux's IPV6_FLOWINFO_SEND).
     if (label !== 0) this.#writeName(i, label)

@@ -17,6 +17,7 @@ import {
   IP_MTU,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_AUTOFLOWLABEL,
   IPV6_FLOWINFO_SEND,
   IPV6_MTU,
   IPV6_RECVHOPLIMIT,
@@ -36,6 +37,7 @@ import {
 export const SOCKET_BUFFER: number = 4 << 20
 
 export const IPV4_OUTER_LENGTH = 20
+export const IPV6_OUTER_LENGTH = 40
 
 /**
  * Opens, binds and connects. Throws `LINUX_` and the errno's name: EADDRNOTAVAIL where `local` is no address of this
@@ -56,6 +58,8 @@ export function openRawSocket(protocol: number, local: IpAddress, remote: IpAddr
   if (v4) {
     if (c.setsockopt(fd, IPPROTO_IP, IP_HDRINCL, on, 4) < 0) fail(what)
   } else {
+    // A tunnel's flow label is what its file says, 0 where it says nothing; the kernel would make one up.
+    c.setsockopt(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, uint32(0), 4)
     for (const option of [IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_FLOWINFO_SEND])
       if (c.setsockopt(fd, IPPROTO_IPV6, option, on, 4) < 0) fail(what)
   }

@@ -32,9 +32,9 @@ export const IPV6_MTU = 24
 export const IPV6_FLOWINFO_SEND = 33
 export const IPV6_RECVHOPLIMIT = 51
 export const IPV6_HOPLIMIT = 52
-export const IPV6_DONTFRAG = 62
 export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
+export const IPV6_AUTOFLOWLABEL = 70
 
 export const MSG_DONTWAIT = 0x40
 export const MSG_TRUNC = 0x20
