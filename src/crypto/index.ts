@@ -1,4 +1,5 @@
 export * from './constant-time.js'
 export * from './names.js'
+export * from './node-provider.js'
 export * from './provider.js'
 export * from './wipe.js'
