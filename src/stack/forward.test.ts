@@ -143,7 +143,7 @@ test('TCP finds the MTU of its path and goes on', () => {
   network.advance(seconds(30))
   assert.equal(got, 50_000)
   assert.equal(alice.pathMtu(address('10.2.0.1'), network.now), 1280)
-  assert.equal(alice.counters.get('tcp.mtu-shrunk'), 1)
+  assert.equal(alice.counters.get('tcp.mtuShrunk'), 1)
 })
 
 test('TCP hears of a path that shrank by another’s report', () => {

@@ -13,7 +13,7 @@ import type { IcmpListener, ProtocolHandler } from './types.js'
 import type { UdpLayer } from './udp.js'
 
 /** Counter by which TCP says that it believed a "too big". */
-const TCP_BELIEVED = 'tcp.mtu-shrunk'
+const TCP_BELIEVED = 'tcp.mtuShrunk'
 /** RFC 3168 section 5: congestion experienced. */
 const CE = 3
 

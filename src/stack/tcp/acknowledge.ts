@@ -13,7 +13,7 @@ export function acknowledge(b: ControlBlock, segment: Segment, now: Instant): bo
   const ack = segment.acknowledgment
   // RFC 5961 section 5: an ACK of what was never sent, or from long ago, was guessed by somebody.
   if (seqLess(b.sndMax, ack) || seqDiff(ack, b.sndUna) < -Math.max(b.maxSndWnd, 0xffff)) {
-    b.services.counters.add('tcp.ack-range')
+    b.services.counters.add('tcp.ackRange')
     sendChallengeAck(b, now)
     return false
   }
@@ -115,7 +115,7 @@ function enterFastRecovery(b: ControlBlock): void {
   b.repairNow = true
   // Three duplicate ACKs name the first segment; the scoreboard alone might not yet.
   b.scoreboard.lostBelow = seqAdd(b.sndUna, Math.min(b.smss, b.flight))
-  b.services.counters.add('tcp.fast-recovery')
+  b.services.counters.add('tcp.fastRecovery')
 }
 
 /** RFC 6582 section 3.2 step 3: a partial acknowledgment names the next hole. */

@@ -165,7 +165,7 @@ describe('TIME-WAIT', () => {
       network.run(() => c.state === 'TIME-WAIT')
     }
     assert.equal(network.a.connections().length, 5)
-    assert.equal(network.counters.a.get('tcp.time-wait-limit'), 3)
+    assert.equal(network.counters.a.get('tcp.timeWaitLimit'), 3)
   })
 })
 
@@ -209,7 +209,7 @@ describe('RST', () => {
     const puppet = new Puppet().open()
     const [answer] = puppet.say({ acknowledgment: seqAdd(puppet.acknowledgment, 5000) })
     assert.equal(answer!.acknowledgment, puppet.sequence)
-    assert.equal(puppet.counters.get('tcp.ack-range'), 1)
+    assert.equal(puppet.counters.get('tcp.ackRange'), 1)
     const [again] = puppet.say({ acknowledgment: seqAdd(puppet.acknowledgment, -200_000) })
     assert.equal(again!.flags, Flag.ack)
   })
@@ -232,6 +232,6 @@ describe('RST', () => {
     assert.deepEqual(puppet.say({ flags: 'rst' }), [])
     for (let i = 0; i < 20; i++) puppet.say({ flags: 'syn' })
     assert.equal(puppet.sent.length, 5)
-    assert.equal(puppet.counters.get('tcp.reset-limit'), 17)
+    assert.equal(puppet.counters.get('tcp.resetLimit'), 17)
   })
 })

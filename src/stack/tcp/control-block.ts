@@ -251,7 +251,7 @@ export class ControlBlock {
       this.#challenges = 0
     }
     if (this.#challenges >= this.services.limits.challengeAcksPerSecond) {
-      this.services.counters.add('tcp.challenge-limit')
+      this.services.counters.add('tcp.challengeLimit')
       return false
     }
     this.#challenges++

@@ -107,12 +107,12 @@ describe("a stranger's segments", () => {
       reason((b) => b.subarray(0, 19)),
       'tcp.short',
     )
-    assert.equal(reason(set(12, 0x40)), 'tcp.data-offset')
-    assert.equal(reason(set(12, 0xf0)), 'tcp.data-offset')
+    assert.equal(reason(set(12, 0x40)), 'tcp.dataOffset')
+    assert.equal(reason(set(12, 0xf0)), 'tcp.dataOffset')
     assert.equal(reason(set(30, 0xff), false), 'tcp.checksum')
     assert.equal(
       reason((b) => set(0, 0)(set(1, 0)(b))),
-      'tcp.port-zero',
+      'tcp.portZero',
     )
     assert.equal(reason(set(13, Flag.syn | Flag.fin)), 'tcp.flags')
     assert.equal(reason(set(13, Flag.syn | Flag.rst)), 'tcp.flags')

@@ -213,7 +213,7 @@ describe('SYN floods', () => {
     const established = puppet.connection
     flood(puppet, 1000)
     assert.equal(puppet.layer.connections().length, 17)
-    assert.equal(puppet.counters.get('tcp.half-open-limit'), 1000 - 16)
+    assert.equal(puppet.counters.get('tcp.halfOpenLimit'), 1000 - 16)
     // The established one did not notice.
     puppet.say({ payload: bytesOf('hello') })
     assert.equal(established.readableBytes, 5)
@@ -247,7 +247,7 @@ describe('SYN floods', () => {
         puppet.say({ sequence: 6, acknowledgment: seqAdd(answer.sequence, 1) })
     }
     assert.equal(puppet.layer.connections().length, 4)
-    assert.equal(puppet.counters.get('tcp.connection-limit'), 6)
+    assert.equal(puppet.counters.get('tcp.connectionLimit'), 6)
   })
 })
 

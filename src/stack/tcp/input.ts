@@ -197,7 +197,7 @@ function repeatsSyn(b: ControlBlock, segment: Segment, now: Instant): boolean {
 function passesPaws(b: ControlBlock, segment: Segment, now: Instant): boolean {
   if (!b.timestamps || segment.flags & Flag.rst) return true
   if (segment.timestamp === undefined) {
-    b.services.counters.add('tcp.timestamp-missing') // section 3.2: dropped in silence
+    b.services.counters.add('tcp.timestampMissing') // section 3.2: dropped in silence
     return false
   }
   if (seqDiff(segment.timestamp.value, b.tsRecent) >= 0) return true
@@ -231,7 +231,7 @@ function isAcceptable(b: ControlBlock, segment: Segment): boolean {
 }
 
 function unacceptable(b: ControlBlock, segment: Segment, now: Instant): void {
-  b.services.counters.add('tcp.outside-window')
+  b.services.counters.add('tcp.outsideWindow')
   if (segment.flags & Flag.rst) return
   if (b.state === 'TIME-WAIT' && segment.flags & Flag.fin) {
     restartTimeWait(b, now)
@@ -259,7 +259,7 @@ function reset(b: ControlBlock, now: Instant): void {
     case 'TIME-WAIT':
       return // RFC 1337: a RST must not end TIME-WAIT early
     default:
-      b.services.counters.add('tcp.reset-received')
+      b.services.counters.add('tcp.resetReceived')
       b.close('ECONNRESET', now)
   }
 }
@@ -288,7 +288,7 @@ function arrivesText(b: ControlBlock, segment: Segment, now: Instant): void {
   const hadGaps = b.receive.hasGaps
   if (payload.length > 0) {
     const grown = b.receive.insert(segment.sequence, payload)
-    if (grown < 0) b.services.counters.add('tcp.reassembly-limit')
+    if (grown < 0) b.services.counters.add('tcp.reassemblyLimit')
     // RFC 5681 section 4.2: out of order, duplicate, or filling a gap: at once. Else every second segment.
     if (grown <= 0 || hadGaps || ++b.unacknowledgedSegments >= 2) b.ackNow = true
     if (grown > 0) b.services.raise(b, 'readable')

@@ -80,7 +80,7 @@ export class TcpLayer {
     if (!this.#agenda.busy) {
       this.#agenda.run(now, () => this.#arrives(segment, source, destination, congestionExperienced, now))
     } else if (this.#segmentsOwed >= this.#limits.inbox) {
-      this.#options.counters.add('tcp.inbox-limit')
+      this.#options.counters.add('tcp.inboxLimit')
     } else {
       this.#segmentsOwed++
       const kept = segment.slice() // beyond the call
@@ -94,18 +94,18 @@ export class TcpLayer {
   /**
    * An ICMP error quoted a segment that this host sent: `quote.source` is our address. It is believed only if it
    * names a connection and a sequence number in flight (RFC 5927): that is counted before the call returns, as
-   * `tcp.mtu-shrunk` or `tcp.icmp-unreachable`.
+   * `tcp.mtuShrunk` or `tcp.icmpUnreachable`.
    */
   icmpError(kind: 'unreachable' | 'too-big', quote: QuotedSegment, now: Instant): void {
     if (quote.segment.length < 8) {
-      this.#options.counters.add('tcp.icmp-short')
+      this.#options.counters.add('tcp.icmpShort')
       return
     }
     const localPort = readUint16(quote.segment, 0)
     const remotePort = readUint16(quote.segment, 2)
     const b = this.#table.find(quote.source, localPort, quote.destination, remotePort)
     if (b === undefined) {
-      this.#options.counters.add('tcp.icmp-unknown')
+      this.#options.counters.add('tcp.icmpUnknown')
       return
     }
     if (!isBelievable(b, kind, quote, readUint32(quote.segment, 4))) return
@@ -220,7 +220,7 @@ export class TcpLayer {
     const listener = this.#listenerFor(destination, destinationPort)
     if (flags & Flag.rst) return
     if (listener === undefined || flags & Flag.ack) {
-      this.#options.counters.add(listener === undefined ? 'tcp.no-port' : 'tcp.no-connection')
+      this.#options.counters.add(listener === undefined ? 'tcp.noPort' : 'tcp.noConnection')
       this.#refuse(segment, destination, source, now)
       return
     }
@@ -233,12 +233,12 @@ export class TcpLayer {
       return
     }
     if (this.#established >= this.#limits.connections) {
-      this.#options.counters.add('tcp.connection-limit')
+      this.#options.counters.add('tcp.connectionLimit')
       return
     }
     const oldest = listener.overflow
     if (oldest !== undefined) {
-      this.#options.counters.add('tcp.half-open-limit')
+      this.#options.counters.add('tcp.halfOpenLimit')
       oldest.close(undefined, now)
     }
     const b = this.#newBlock(destination, destinationPort, source, sourcePort, now, above)
@@ -299,7 +299,7 @@ export class TcpLayer {
         this.#timeWait.size >= this.#limits.timeWait ? this.#timeWait.values().next().value : undefined
       this.#timeWait.add(b)
       if (oldest !== undefined) {
-        this.#options.counters.add('tcp.time-wait-limit')
+        this.#options.counters.add('tcp.timeWaitLimit')
         oldest.close(undefined, now)
       }
     } else if (b.state === 'CLOSED') {

@@ -45,7 +45,7 @@ export function sendAck(b: ControlBlock, now: Instant): void {
 /** RFC 5961: asks a peer that seems out of step to prove itself. */
 export function sendChallengeAck(b: ControlBlock, now: Instant): void {
   if (!b.mayChallenge(now)) return
-  b.services.counters.add('tcp.challenge-ack')
+  b.services.counters.add('tcp.challengeAck')
   sendAck(b, now)
 }
 

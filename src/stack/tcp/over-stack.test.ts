@@ -86,13 +86,13 @@ describe('the path’s MTU is found', () => {
       connection.write(pattern(200_000), network.now)
       network.advance(seconds(20))
       assert.equal(got.received, 200_000)
-      assert.equal(alice.counters.get('tcp.mtu-shrunk'), 1)
+      assert.equal(alice.counters.get('tcp.mtuShrunk'), 1)
       assert.equal(longest(), 1300)
       // The next connection knows it from the start.
       alice.tcp.connect({ destination: to, port: 80 }, network.now).write(pattern(200_000), network.now)
       network.advance(seconds(20))
       assert.equal(got.received, 400_000)
-      assert.equal(alice.counters.get('tcp.mtu-shrunk'), 1)
+      assert.equal(alice.counters.get('tcp.mtuShrunk'), 1)
     })
 })
 

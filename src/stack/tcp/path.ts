@@ -37,14 +37,14 @@ export function isBelievable(
 ): boolean {
   const { counters } = b.services
   if (!(seqAtMost(b.sndUna, sequence) && seqLess(sequence, b.sndMax))) {
-    counters.add('tcp.icmp-sequence')
+    counters.add('tcp.icmpSequence')
     return false
   }
   if (kind === 'too-big' && mssWithin(b, quote) >= b.ownMss) {
-    counters.add('tcp.icmp-mtu')
+    counters.add('tcp.icmpMtu')
     return false
   }
-  counters.add(kind === 'too-big' ? 'tcp.mtu-shrunk' : 'tcp.icmp-unreachable')
+  counters.add(kind === 'too-big' ? 'tcp.mtuShrunk' : 'tcp.icmpUnreachable')
   return true
 }
 

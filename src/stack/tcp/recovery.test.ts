@@ -28,7 +28,7 @@ describe('loss recovery with SACK (RFC 6675)', () => {
     assert.deepEqual(offsets(puppet.say({ sack: sack(start, 1, 2) }), start), [10])
     assert.deepEqual(offsets(puppet.say({ sack: sack(start, 1, 3) }), start), [11])
     assert.deepEqual(offsets(puppet.say({ sack: sack(start, 1, 4) }), start).slice(0, 1), [0])
-    assert.equal(puppet.counters.get('tcp.fast-recovery'), 1)
+    assert.equal(puppet.counters.get('tcp.fastRecovery'), 1)
   })
 
   test('every hole is repaired once, what is SACKed never', () => {
@@ -43,7 +43,7 @@ describe('loss recovery with SACK (RFC 6675)', () => {
     assert.deepEqual(repaired.sort(), [0, 2, 4])
     puppet.acknowledgment = seqAdd(start, 10 * MSS)
     puppet.say()
-    assert.equal(puppet.counters.get('tcp.retransmit-timeout'), 0)
+    assert.equal(puppet.counters.get('tcp.retransmitTimeout'), 0)
   })
 
   test('the end is rescued once, and may be repaired again when more is known', () => {
@@ -105,7 +105,7 @@ describe('loss recovery without SACK (RFC 5681, RFC 6582)', () => {
     puppet.acknowledgment = seqAdd(start, 12 * MSS)
     puppet.say()
     assert.ok(offsets(puppet.sent, start).every((n) => n >= 12))
-    assert.equal(puppet.counters.get('tcp.retransmit-timeout'), 0)
+    assert.equal(puppet.counters.get('tcp.retransmitTimeout'), 0)
   })
 
   test('10% loss, and no options at all: the data arrives', () => {
@@ -286,7 +286,7 @@ describe('timestamps (RFC 7323)', () => {
     puppet.quiet()
     puppet.layer.receive(seal(bytes, puppet.remote, puppet.local), puppet.remote, puppet.local, puppet.now)
     assert.deepEqual(puppet.sent, [])
-    assert.equal(puppet.counters.get('tcp.timestamp-missing'), 1)
+    assert.equal(puppet.counters.get('tcp.timestampMissing'), 1)
   })
 
   test('do not tell the uptime: two connections count from different origins', () => {
@@ -321,7 +321,7 @@ describe('the path', () => {
     const old = quoted.slice()
     old[4]! ^= 0x40
     puppet.layer.icmpError('too-big', { ...quote, segment: old }, puppet.now)
-    assert.equal(puppet.counters.get('tcp.icmp-sequence'), 1)
+    assert.equal(puppet.counters.get('tcp.icmpSequence'), 1)
     assert.equal(puppet.sent.length, 0)
     puppet.layer.icmpError('too-big', quote, puppet.now)
     assert.ok(puppet.sent.length > 0)
@@ -334,7 +334,7 @@ describe('the path', () => {
     puppet.pass(seconds(10))
     assert.equal(Math.max(...puppet.sent.map((s) => s.payload.length)), 256, 'nor shrinks to nothing')
     puppet.layer.icmpError('too-big', { ...quote, segment: quoted.subarray(0, 4) }, puppet.now)
-    assert.equal(puppet.counters.get('tcp.icmp-short'), 1)
+    assert.equal(puppet.counters.get('tcp.icmpShort'), 1)
   })
 
   test('unreachable ends a handshake, not a connection', () => {

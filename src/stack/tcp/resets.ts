@@ -41,7 +41,7 @@ export class ResetReplies {
       this.#sent = 0
     }
     if (this.#sent >= this.#perSecond) {
-      this.#counters.add('tcp.reset-limit')
+      this.#counters.add('tcp.resetLimit')
       return false
     }
     this.#sent++

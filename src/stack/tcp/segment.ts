@@ -46,7 +46,7 @@ export function segmentLength(segment: Segment): number {
 export function parseSegment(bytes: Uint8Array, source: IpAddress, destination: IpAddress): Segment | string {
   if (bytes.length < 20) return 'tcp.short'
   const headerLength = (bytes[12]! >> 4) * 4
-  if (headerLength < 20 || headerLength > bytes.length) return 'tcp.data-offset'
+  if (headerLength < 20 || headerLength > bytes.length) return 'tcp.dataOffset'
   if (
     foldSum(
       addToSum(pseudoSum(source, destination, IpProtocol.tcp, bytes.length), bytes, 0, bytes.length),
@@ -62,7 +62,7 @@ export function parseSegment(bytes: Uint8Array, source: IpAddress, destination: 
     window: readUint16(bytes, 14),
     payload: bytes.subarray(headerLength),
   }
-  if (segment.sourcePort === 0 || segment.destinationPort === 0) return 'tcp.port-zero'
+  if (segment.sourcePort === 0 || segment.destinationPort === 0) return 'tcp.portZero'
   // No segment of an honest stack opens and closes at once (RFC 9293 section 3.10.7 leaves it undefined).
   const flags = segment.flags & (Flag.syn | Flag.fin | Flag.rst)
   if (flags & Flag.syn && flags !== Flag.syn) return 'tcp.flags'

@@ -7,7 +7,7 @@ import { seqDiff } from './sequence.js'
 export function timerFired(b: ControlBlock, timer: TcpTimer, now: Instant): void {
   switch (timer) {
     case 'connect':
-      b.services.counters.add('tcp.connect-timeout')
+      b.services.counters.add('tcp.connectTimeout')
       b.close(b.softError ?? 'ETIMEDOUT', now)
       return
     case 'retransmit':
@@ -38,7 +38,7 @@ function retransmissionTimeout(b: ControlBlock, now: Instant): void {
     persist(b, now)
     return
   }
-  b.services.counters.add('tcp.retransmit-timeout')
+  b.services.counters.add('tcp.retransmitTimeout')
   b.retransmissions++
   if (b.retransmissions > b.services.limits.retransmissions) {
     giveUp(b, now)
@@ -76,7 +76,7 @@ function persist(b: ControlBlock, now: Instant): void {
     giveUp(b, now)
     return
   }
-  b.services.counters.add('tcp.window-probe')
+  b.services.counters.add('tcp.windowProbe')
   sendWindowProbe(b, now)
   const { maximumRto } = b.services.limits
   const interval = Math.min(maximumRto, b.rtt.timeout * 2 ** b.persistShift) as Duration
@@ -103,7 +103,7 @@ function keepAlive(b: ControlBlock, now: Instant): void {
 
 /** R2 of RFC 9293 section 3.8.3 is reached; a RST lets a peer that still lives know. */
 function giveUp(b: ControlBlock, now: Instant): void {
-  b.services.counters.add('tcp.given-up')
+  b.services.counters.add('tcp.givenUp')
   if (b.state !== 'SYN-SENT') sendReset(b, now)
   b.close(b.softError ?? 'ETIMEDOUT', now)
 }

@@ -98,7 +98,7 @@ describe('our window', () => {
     network.run(() => false, seconds(200))
     assert.ok(server.connection.readableBytes <= 8192)
     assert.ok(server.connection.readableBytes > 8192 - 1460)
-    assert.ok(network.counters.a.get('tcp.window-probe') > 4)
+    assert.ok(network.counters.a.get('tcp.windowProbe') > 4)
     server.reading = true
     server.drain()
     assert.ok(network.run(() => server.has('end'), seconds(60)))
@@ -144,7 +144,7 @@ describe('our window', () => {
     )
     const [answer] = say(edge - 1)
     assert.deepEqual(answer!.sack, [seqAdd(start, edge - 1), seqAdd(start, edge)])
-    assert.equal(puppet.counters.get('tcp.outside-window'), 0)
+    assert.equal(puppet.counters.get('tcp.outsideWindow'), 0)
   })
 
   test('a sender that ignores it loses what lies beyond', () => {
@@ -229,7 +229,7 @@ describe('acknowledgments', () => {
     const puppet = new Puppet({ reassemblyRanges: 8 }).open({ mss: MSS })
     for (let i = 0; i < 20; i++)
       puppet.say({ sequence: seqAdd(puppet.sequence, 10 + 2 * i), payload: bytesOf('x') })
-    assert.equal(puppet.counters.get('tcp.reassembly-limit'), 12)
+    assert.equal(puppet.counters.get('tcp.reassemblyLimit'), 12)
     puppet.say({ payload: pattern(100) })
     assert.equal(puppet.connection.readableBytes, 100)
   })

@@ -42,8 +42,8 @@ const PHRASES: Readonly<Record<string, string>> = {
   'udp.noPort': 'dropped due to no socket',
   'tcp.checksum': 'discarded for bad checksums',
   'tcp.retransmitted': 'data packets retransmitted',
-  'tcp.retransmit-timeout': 'retransmit timeouts',
-  'tcp.given-up': 'connections dropped by rexmit timeout',
+  'tcp.retransmitTimeout': 'retransmit timeouts',
+  'tcp.givenUp': 'connections dropped by rexmit timeout',
 }
 
 export interface StatisticsSection {
