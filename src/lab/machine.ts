@@ -61,6 +61,9 @@ export class LabMachine extends VirtualHost {
       { interfaces: stack.interfaces, hasRoute: (address) => stack.routes.lookup(address) !== undefined },
       this.now(),
     )
+    this.pf.onRefusal = ({ protocol, source, destination, payload }, now) => {
+      stack.send({ protocol, source, destination, payload }, now)
+    }
     stack.filter = (direction, ifc, packet, now) => this.pf.passes(direction, ifc, packet, now)
     this.createDevice('lo0')
   }

@@ -181,3 +181,23 @@ ping -c1 10.0.0.1`,
   assert.match(again.at(-1)!.stdout, / 1 packets received/)
   assert.ok(lab.frames.every(({ bridge }) => bridge === 'switch0'))
 })
+
+test('block return tells the sender, block drop does not', async () => {
+  const played = await testbed(`# on bob
+echo "block return in proto { tcp udp } to port 1:99" | pfctl -f -
+# on alice
+nc -v -w5 192.168.1.2 80
+nc -v -w5 fd3e:62ee:99db:bb1a::2 80
+date +%s
+# on bob
+echo "block drop in proto tcp to port 1:99" | pfctl -f -
+# on alice
+nc -v -w5 192.168.1.2 80
+date +%s
+`)
+  const [, refused, refused6, before, , dropped, later] = played
+  assert.match(refused!.stderr, /Connection refused/)
+  assert.match(refused6!.stderr, /Connection refused/)
+  assert.equal(dropped!.exit, 1)
+  assert.ok(Number(later!.stdout) - Number(before!.stdout) >= 4)
+})

@@ -14,6 +14,7 @@ import {
 } from '../../base/index.js'
 import type { NetworkInterface } from '../../stack/index.js'
 import { type PfPacket, readPacket } from './packet.js'
+import { type Refusal, refusalOf } from './refusal.js'
 import {
   emptyRuleset,
   type PfAddress,
@@ -28,6 +29,8 @@ import {
 /** pf.conf's `set limit states`. A packet that would need one more is dropped, as in pf. */
 export const PF_STATE_LIMIT = 100_000
 const FRAGMENT_LIMIT = 2_000
+/** Resets and unreachables that `block return` sends; a flood is not answered one for one. */
+const REFUSALS_PER_SECOND = 100
 const ANCHOR_LIMIT = 64
 const ANCHOR_DEPTH = 8
 
@@ -66,6 +69,8 @@ export interface PfSurroundings {
 
 export class PacketFilter {
   enabled = true
+  /** Sends what `block return` says; what it sends is not filtered. */
+  onRefusal?: (refusal: Refusal, now: Instant) => void
   enabledSince: Instant
   readonly counters: Counters = new Counters()
   readonly #around: PfSurroundings
@@ -74,12 +79,18 @@ export class PacketFilter {
   /** Both directions of a connection lead to its state. */
   readonly #states = new Map<string, PfState>()
   #stateCount = 0
+  /** The rule that blocked the packet in hand. */
+  #blockedBy: PfRule | undefined
+  #refusing = false
+  #refusals = 0
+  #refusalsUntil: Instant
   /** Verdicts on first fragments, for those that follow. */
   readonly #fragments = new Map<string, { pass: boolean; expires: Instant }>()
 
   constructor(around: PfSurroundings, now: Instant) {
     this.#around = around
     this.enabledSince = now
+    this.#refusalsUntil = now
   }
 
   get main(): PfRuleset {
@@ -139,7 +150,7 @@ export class PacketFilter {
     end: number,
     now: Instant,
   ): boolean {
-    if (!this.enabled || this.#main.skip.some((name) => isNamed(ifc, name))) return true
+    if (!this.enabled || this.#refusing || this.#main.skip.some((name) => isNamed(ifc, name))) return true
     const read = readPacket(bytes, start, end)
     if (read === undefined) {
       this.counters.add('short')
@@ -147,7 +158,29 @@ export class PacketFilter {
     }
     const verdict = this.#decide(direction, ifc, read, now)
     this.counters.add(verdict ? 'pass' : 'block')
+    const kind = this.#blockedBy?.blockReturn
+    this.#blockedBy = undefined
+    if (!verdict && direction === 'in' && kind !== undefined && kind !== 'drop')
+      this.#refuse(refusalOf(kind, read, bytes, start, end), now)
     return verdict
+  }
+
+  #refuse(refusal: Refusal | undefined, now: Instant): void {
+    if (refusal === undefined || this.onRefusal === undefined) return
+    if (now >= this.#refusalsUntil) {
+      this.#refusalsUntil = after(now, seconds(1))
+      this.#refusals = 0
+    }
+    if (++this.#refusals > REFUSALS_PER_SECOND) {
+      this.counters.add('refusal-limit')
+      return
+    }
+    this.#refusing = true
+    try {
+      this.onRefusal(refusal, now)
+    } finally {
+      this.#refusing = false
+    }
   }
 
   #decide(direction: 'in' | 'out', ifc: NetworkInterface, packet: PfPacket, now: Instant): boolean {
@@ -193,7 +226,10 @@ export class PacketFilter {
     if (rule === undefined) return true
     rule.hits.packets++
     rule.hits.bytes += packet.length
-    if (rule.action === 'block') return false
+    if (rule.action === 'block') {
+      this.#blockedBy = rule
+      return false
+    }
     if (
       !rule.keepState ||
       packet.laterFragment ||

@@ -1,4 +1,5 @@
 export * from './filter.js'
 export * from './packet.js'
 export * from './parse.js'
+export * from './refusal.js'
 export * from './rules.js'

@@ -18,6 +18,8 @@ export interface PfPacket {
   /** The packet that an ICMP error quotes, as far as it goes. */
   readonly quoted?: PfPacket
   readonly length: number
+  /** Offset in the packet's buffer of what the IP headers carry. */
+  readonly payloadStart: number
 }
 
 const EXTENSION_HEADERS = 8
@@ -81,6 +83,7 @@ export function readPacket(bytes: Uint8Array, start: number, end: number, depth 
     sourcePort,
     destinationPort,
     tcpFlags,
+    payloadStart: payload,
     icmpType,
     laterFragment,
     ...(fragment === undefined ? {} : { fragmentId: `${source}|${destination}|${protocol}|${fragment}` }),

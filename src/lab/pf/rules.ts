@@ -44,7 +44,7 @@ interface PfMatch {
 
 export interface PfRule extends PfMatch {
   readonly action: PfAction
-  /** What a blocked sender would be told; the lab blocks without a word. */
+  /** `drop`, or what a blocked sender is told: `return`, `return-rst`, `return-icmp`. */
   readonly blockReturn?: string
   readonly log: boolean
   readonly quick: boolean
