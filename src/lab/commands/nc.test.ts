@@ -36,9 +36,21 @@ test('-k hears one after the other; -v says who; a range is scanned', async () =
 test('a long text arrives whole', async () => {
   const { lab, alice, bob, ok, start } = await addressedPair()
   const listener = await start(alice, 'nc -l 9 > /tmp/heard')
-  await ok(bob, 'seq 1 40000 > /tmp/said; nc -N 192.168.1.1 9 < /tmp/said')
+  const said = Array.from({ length: 40_000 }, (_, i) => `${i}\n`).join('')
+  await bob.fs.writeFile('/tmp/said', said)
+  await ok(bob, 'nc -N 192.168.1.1 9 < /tmp/said')
   await lab.clock.run(listener.result)
-  assert.equal(await ok(alice, 'cat /tmp/heard'), await ok(bob, 'cat /tmp/said'))
+  assert.equal(await ok(alice, 'cat /tmp/heard'), said)
+})
+
+test('no newline is added; characters cut by a segment are whole again', async () => {
+  const { lab, alice, bob, ok, start } = await addressedPair()
+  const listener = await start(alice, 'nc -l 9 > /tmp/heard')
+  const said = 'é'.repeat(20_000)
+  await bob.fs.writeFile('/tmp/said', said)
+  await ok(bob, 'nc -N 192.168.1.1 9 < /tmp/said')
+  await lab.clock.run(listener.result)
+  assert.equal(await ok(alice, 'cat /tmp/heard'), said)
 })
 
 test('what cannot be: no port, a taken port, no route, options of other labs', async () => {

@@ -1,5 +1,5 @@
 import { type Duration, type IpAddress, seconds, WarrenError } from '../../base/index.js'
-import type { CommandContext, LabCommand } from '../command.js'
+import { type CommandContext, type CommandResult, type LabCommand, succeed } from '../command.js'
 import { type Conversation, TcpConversation, UdpConversation } from './net/conversation.js'
 import { resolveHost } from './net/hosts.js'
 import { CommandFailure, getopt, guard, type Options, refuseOptions, strtonum } from './net/words.js'
@@ -115,7 +115,7 @@ async function listen(
   portText: string,
   plan: NcPlan,
   context: CommandContext,
-): Promise<number> {
+): Promise<CommandResult> {
   const port = await portOf(portText, plan.udp, context)
   const host = hostText === undefined ? undefined : await resolveHost(context, hostText, plan.family)
   if (hostText !== undefined && host === undefined)
@@ -130,17 +130,18 @@ async function listen(
     if (error instanceof WarrenError) throw new CommandFailure(`nc: ${error.summary}`)
     throw error
   }
+  const heard = new Heard(context)
   if (plan.verbose) context.warn(`Listening on ${shown} ${port}`)
   try {
     do {
       const conversation = await listener.next()
-      if (conversation === undefined) return 0 // interrupted
+      if (conversation === undefined) break // interrupted
       if (!plan.keepListening && !plan.udp) listener.close()
       if (plan.verbose)
         context.warn(`Connection received on ${conversation.remoteAddress} ${conversation.remotePort}`)
-      await converse(conversation, plan, context)
+      await converse(conversation, plan, heard, context)
     } while (plan.keepListening && !context.interrupted)
-    return 0
+    return succeed(heard.rest())
   } finally {
     listener.close()
   }
@@ -152,11 +153,12 @@ async function connect(
   scan: boolean,
   plan: NcPlan,
   context: CommandContext,
-): Promise<number> {
+): Promise<CommandResult> {
   const host = await resolveHost(context, hostText, plan.family)
   if (host === undefined) throw new CommandFailure(`nc: getaddrinfo: no address associated with name`)
   const protocol = plan.udp ? 'udp' : 'tcp'
   const list = await services(context)
+  const heard = new Heard(context)
   let status = 1
   for (const port of await portsOf(portText, plan, context)) {
     let conversation: Conversation
@@ -179,9 +181,9 @@ async function connect(
       context.warn(`Connection to ${hostText} ${port} port [${protocol}/${name}] succeeded!`)
     }
     if (scan) conversation.close()
-    else await converse(conversation, plan, context)
+    else await converse(conversation, plan, heard, context)
   }
-  return status
+  return { ...succeed(heard.rest()), exitCode: status }
 }
 
 /** One port, or a range: `20-25`, counted up. */
@@ -194,20 +196,45 @@ async function portsOf(text: string, plan: NcPlan, context: CommandContext): Pro
   return Array.from({ length: high - low + 1 }, (_, i) => low + i)
 }
 
-/** Standard input to the peer, the peer to standard output, until the peer has ended (or `-w` idle time is over). */
-async function converse(conversation: Conversation, plan: NcPlan, context: CommandContext): Promise<void> {
-  const decoder = new TextDecoder()
-  let line = ''
+/**
+ * Standard input to the peer, the peer to standard output, until the peer has ended (or `-w` idle time is over).
+ */
+async function converse(
+  conversation: Conversation,
+  plan: NcPlan,
+  heard: Heard,
+  context: CommandContext,
+): Promise<void> {
   if (!plan.noInput) conversation.send(context.stdinBytes, plan.shutdown)
   for (;;) {
     const data = await conversation.receive(plan.timeout)
     if (data === undefined) break
-    line += decoder.decode(data, { stream: true })
-    const lines = line.split('\n')
-    line = lines.pop() ?? ''
-    for (const whole of lines) context.print(whole)
+    heard.take(data)
   }
-  line += decoder.decode()
-  if (line !== '') context.print(line)
   conversation.close()
+}
+
+/** What came in, as text: whole lines are printed as they come, the rest is kept for the end. */
+class Heard {
+  readonly #context: CommandContext
+  readonly #decoder = new TextDecoder()
+  #line: string[] = []
+
+  constructor(context: CommandContext) {
+    this.#context = context
+  }
+
+  take(data: Uint8Array): void {
+    const [first = '', ...others] = this.#decoder.decode(data, { stream: true }).split('\n')
+    this.#line.push(first)
+    for (const next of others) {
+      this.#context.print(this.#line.join(''))
+      this.#line = [next]
+    }
+  }
+
+  /** The last line, if no newline ended it. */
+  rest(): string {
+    return this.#line.join('') + this.#decoder.decode()
+  }
 }

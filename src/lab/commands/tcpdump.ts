@@ -68,6 +68,8 @@ async function planOf({ given, counts, operands }: Options, context: CommandCont
   const direction = given.get('D')
   if (direction !== undefined && direction !== 'in' && direction !== 'out')
     throw new CommandFailure(`tcpdump: invalid direction ${direction} (in or out)`)
+  if (given.get('w') === '-' || given.get('r') === '-')
+    throw new CommandFailure("tcpdump: -: the lab's pipes carry text; name a file")
   const dump = given.has('X') ? 'hexl' : given.has('A') ? 'ascii' : given.has('x') ? 'hex' : undefined
   const filterFile = given.get('F')
   const expression =
