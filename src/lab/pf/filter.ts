@@ -2,29 +2,13 @@
  * The packet filter of one machine, as pf(4): a state first, then the rules, of which the last that matches decides
  * unless one says `quick`. What no rule matches passes.
  */
-import {
-  after,
-  Counters,
-  type Duration,
-  type Instant,
-  type IpAddress,
-  IpPrefix,
-  type PacketBuffer,
-  seconds,
-} from '../../base/index.js'
+import { after, Counters, type Instant, type PacketBuffer, seconds } from '../../base/index.js'
 import type { NetworkInterface } from '../../stack/index.js'
+import { isNamed, Matcher, type PfSurroundings } from './match.js'
 import { type PfPacket, readPacket } from './packet.js'
 import { type Refusal, refusalOf } from './refusal.js'
-import {
-  emptyRuleset,
-  type PfAddress,
-  type PfHost,
-  type PfPorts,
-  type PfRule,
-  type PfRuleset,
-  type PfStatement,
-  protocolName,
-} from './rules.js'
+import { emptyRuleset, type PfRule, type PfRuleset, type PfStatement } from './rules.js'
+import { keyOf, lifetime, type PfState, reverseKeyOf, TIMEOUTS } from './states.js'
 
 /** pf.conf's `set limit states`. A packet that would need one more is dropped, as in pf. */
 export const PF_STATE_LIMIT = 100_000
@@ -34,46 +18,13 @@ const REFUSALS_PER_SECOND = 100
 const ANCHOR_LIMIT = 64
 const ANCHOR_DEPTH = 8
 
-/** pf.conf's default timeouts. */
-const TIMEOUTS = {
-  tcpOpening: seconds(30),
-  tcpEstablished: seconds(86_400),
-  tcpClosing: seconds(90),
-  udp: seconds(60),
-  icmp: seconds(20),
-  other: seconds(60),
-  fragment: seconds(60),
-} as const
-
-export interface PfState {
-  readonly protocol: number
-  readonly source: IpAddress
-  readonly sourcePort: number
-  readonly destination: IpAddress
-  readonly destinationPort: number
-  readonly direction: 'in' | 'out'
-  readonly rule: PfRule
-  packets: number
-  bytes: number
-  /** True once the other side has answered. */
-  answered: boolean
-  closing: boolean
-  expires: Instant
-}
-
-/** What a filter must know of its machine. */
-export interface PfSurroundings {
-  readonly interfaces: ReadonlyMap<string, NetworkInterface>
-  hasRoute(address: IpAddress): boolean
-}
-
 export class PacketFilter {
   enabled = true
   /** Sends what `block return` says; what it sends is not filtered. */
   onRefusal?: (refusal: Refusal, now: Instant) => void
   enabledSince: Instant
   readonly counters: Counters = new Counters()
-  readonly #around: PfSurroundings
+  readonly #matcher: Matcher
   #main: PfRuleset = emptyRuleset
   readonly #anchors = new Map<string, PfRuleset>()
   /** Both directions of a connection lead to its state. */
@@ -88,7 +39,7 @@ export class PacketFilter {
   readonly #fragments = new Map<string, { pass: boolean; expires: Instant }>()
 
   constructor(around: PfSurroundings, now: Instant) {
-    this.#around = around
+    this.#matcher = new Matcher(around)
     this.enabledSince = now
     this.#refusalsUntil = now
   }
@@ -111,8 +62,10 @@ export class PacketFilter {
 
   /** Replaces the main rules, or an anchor's; states stay. False: too many anchors. */
   load(ruleset: PfRuleset, anchor?: string): boolean {
-    if (anchor === undefined) this.#main = ruleset
-    else {
+    if (anchor === undefined) {
+      this.#main = ruleset
+      this.#matcher.tables = ruleset.tables
+    } else {
       if (!this.#anchors.has(anchor) && this.#anchors.size >= ANCHOR_LIMIT) return false
       this.#anchors.set(anchor, ruleset)
     }
@@ -251,7 +204,7 @@ export class PacketFilter {
   ): boolean {
     for (const statement of statements) {
       if (statement.action !== 'anchor') statement.hits.evaluations++
-      if (!this.#matches(statement, direction, ifc, packet)) continue
+      if (!this.#matcher.matches(statement, direction, ifc, packet)) continue
       if (statement.action !== 'anchor') {
         if (statement.action === 'match') continue
         decision.rule = statement
@@ -285,72 +238,6 @@ export class PacketFilter {
       (one) => one.startsWith(stem) && !one.slice(stem.length).includes('/'),
     )
     for (const one of names.sort()) found.push([one, this.#anchors.get(one)?.statements ?? []])
-    return found
-  }
-
-  #matches(rule: PfStatement, direction: 'in' | 'out', ifc: NetworkInterface, packet: PfPacket): boolean {
-    if (rule.direction !== undefined && rule.direction !== direction) return false
-    if (rule.interface !== undefined && isNamed(ifc, rule.interface.name) === rule.interface.not) return false
-    if (rule.family !== undefined && rule.family !== packet.family) return false
-    if (rule.protocol !== undefined && rule.protocol !== packet.protocol) return false
-    if (!this.#isHost(rule.from, packet.source) || !this.#isHost(rule.to, packet.destination)) return false
-    if (rule.icmpType !== undefined && rule.icmpType !== packet.icmpType) return false
-    const hasPorts = !packet.laterFragment
-    if (rule.fromPorts !== undefined && !(hasPorts && isPort(rule.fromPorts, packet.sourcePort))) return false
-    if (rule.toPorts !== undefined && !(hasPorts && isPort(rule.toPorts, packet.destinationPort)))
-      return false
-    if (rule.action === 'anchor') return true
-    if (rule.user !== undefined) return false
-    if (rule.flags !== undefined && packet.protocol === 6 && hasPorts)
-      return (packet.tcpFlags & rule.flags.of) === rule.flags.set
-    return true
-  }
-
-  #isHost({ not, address }: PfHost, candidate: IpAddress): boolean {
-    return this.#isAddress(address, candidate) !== not
-  }
-
-  #isAddress(address: PfAddress, candidate: IpAddress): boolean {
-    switch (address.kind) {
-      case 'any':
-        return true
-      case 'prefix':
-        return address.prefix.contains(candidate)
-      case 'range':
-        return (
-          candidate.family === address.first.family &&
-          compare(candidate, address.first.address) >= 0 &&
-          compare(candidate, address.last.address) <= 0
-        )
-      case 'self':
-        return [...this.#around.interfaces.values()].some((ifc) => ifc.hasAddress(candidate))
-      case 'no-route':
-        return !this.#around.hasRoute(candidate)
-      case 'interface':
-        return [...this.#around.interfaces.values()].some(
-          (ifc) =>
-            isNamed(ifc, address.name) &&
-            ifc.addresses.some((own) =>
-              address.network
-                ? new IpPrefix(own.address, own.prefixLength).contains(candidate)
-                : own.address.equals(candidate),
-            ),
-        )
-      case 'table':
-        return this.#inTable(address.name, candidate)
-    }
-  }
-
-  /** The most specific entry decides: `!` in a table makes an exception. */
-  #inTable(name: string, candidate: IpAddress): boolean {
-    let best = -1
-    let found = false
-    for (const { not, address } of this.#main.tables.get(name) ?? []) {
-      if (address.kind !== 'prefix' || !address.prefix.contains(candidate) || address.prefix.length <= best)
-        continue
-      best = address.prefix.length
-      found = !not
-    }
     return found
   }
 
@@ -391,60 +278,4 @@ export class PacketFilter {
   #sweep(now: Instant): void {
     for (const state of new Set(this.#states.values())) if (state.expires <= now) this.#forget(state)
   }
-}
-
-type Ends = Pick<PfPacket, 'protocol' | 'source' | 'sourcePort' | 'destination' | 'destinationPort'>
-const keyOf = (p: Ends): string =>
-  `${p.protocol} ${p.source} ${p.sourcePort} ${p.destination} ${p.destinationPort}`
-const reverseKeyOf = (p: Ends): string =>
-  `${p.protocol} ${p.destination} ${p.destinationPort} ${p.source} ${p.sourcePort}`
-
-function lifetime(state: PfState): Duration {
-  if (state.protocol === 6)
-    return state.closing
-      ? TIMEOUTS.tcpClosing
-      : state.answered
-        ? TIMEOUTS.tcpEstablished
-        : TIMEOUTS.tcpOpening
-  if (state.protocol === 17) return TIMEOUTS.udp
-  return state.protocol === 1 || state.protocol === 58 ? TIMEOUTS.icmp : TIMEOUTS.other
-}
-
-/** A rule's interface is a name or a group. */
-const isNamed = (ifc: NetworkInterface, name: string): boolean =>
-  ifc.name === name || ifc.groups.includes(name)
-
-const isPort = ({ not, low, high }: PfPorts, port: number): boolean => (port >= low && port <= high) !== not
-
-function compare(a: IpAddress, b: IpAddress): number {
-  for (let i = 0; i < a.bytes.length; i++) if (a.bytes[i] !== b.bytes[i]) return a.bytes[i]! - b.bytes[i]!
-  return 0
-}
-
-/** A state as `pfctl -ss` prints it. */
-export function showState(state: PfState): string {
-  const end = (address: IpAddress, port: number): string =>
-    port === 0 ? String(address) : address.family === 6 ? `${address}[${port}]` : `${address}:${port}`
-  const arrow = state.direction === 'out' ? '->' : '<-'
-  const first =
-    state.direction === 'out'
-      ? end(state.source, state.sourcePort)
-      : end(state.destination, state.destinationPort)
-  const second =
-    state.direction === 'out'
-      ? end(state.destination, state.destinationPort)
-      : end(state.source, state.sourcePort)
-  const level =
-    state.protocol === 6
-      ? state.closing
-        ? 'FIN_WAIT_2:FIN_WAIT_2'
-        : state.answered
-          ? 'ESTABLISHED:ESTABLISHED'
-          : 'SYN_SENT:CLOSED'
-      : state.protocol === 1 || state.protocol === 58
-        ? '0:0'
-        : state.answered
-          ? 'MULTIPLE:MULTIPLE'
-          : 'SINGLE:NO_TRAFFIC'
-  return `all ${protocolName(state.protocol)} ${first} ${arrow} ${second}       ${level}`
 }

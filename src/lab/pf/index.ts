@@ -1,5 +1,7 @@
 export * from './filter.js'
+export * from './match.js'
 export * from './packet.js'
 export * from './parse.js'
 export * from './refusal.js'
 export * from './rules.js'
+export { type PfState, showState } from './states.js'

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import { Ipv4Address, instantAt, SeededRandom, seconds, writeUint16 } from '../../base/index.js'
 import { type NetworkInterface, Stack } from '../../stack/index.js'
 import { ipv4 } from '../../wire/index.js'
-import { PacketFilter, showState } from './filter.js'
+import { PacketFilter } from './filter.js'
 import { parsePfConf } from './parse.js'
 import { showStatement } from './rules.js'
+import { showState } from './states.js'
 
 const show = (text: string): string[] => parsePfConf(text, 'pf.conf').statements.map(showStatement)
 
