@@ -58,6 +58,10 @@ const VERBS = ['list', 'play', 'console']
 class UsageError extends Error {}
 
 export async function run(args: string[], io: CliIo): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    io.stdout.write(help)
+    return 0
+  }
   try {
     return await dispatch(parse(args), io)
   } catch (error) {

@@ -18,8 +18,15 @@ export interface LabOptions {
   readonly faults?: LinkFaults
 }
 
-/** A cable of the testbed: some time on the way, as between real virtual machines, and no loss. */
-export const CABLE: LinkFaults = { delay: microseconds(180), jitter: microseconds(60) }
+/**
+ * A cable of the testbed: some time on the way, as between real virtual machines, and no loss. The rate is what keeps a
+ * broadcast storm (a loop of bridges that a user may build) from growing without end.
+ */
+export const CABLE: LinkFaults = {
+  delay: microseconds(180),
+  jitter: microseconds(60),
+  rate: 100_000_000,
+}
 
 /** A frame that one of the host's bridges took in. */
 export interface BridgeFrame {
