@@ -59,7 +59,10 @@ const neighbours = (program: Program, args: string[], context: CommandContext): 
     const [host] = operands
     if (host === undefined) throw new CommandFailure(usage)
     const found = all.filter((entry) => `${entry.address}` === host)
-    if (found.length === 0) throw new CommandFailure(`${host} (${host}) -- no entry`)
+    if (found.length === 0) {
+      context.print(`${host} (${host}) -- no entry`)
+      return 1
+    }
     printText(context, print(found, now))
     return 0
   })
@@ -93,9 +96,7 @@ function remove(program: Program, hosts: readonly string[], context: CommandCont
     if (context.host.stack.neighbours.remove(address)) context.print(`${host} (${host}) deleted`)
     else {
       context.warn(
-        program.family === 4
-          ? `arp: delete ${host}: No such file or directory`
-          : `ndp: delete ${host}: cannot locate`,
+        program.family === 4 ? `arp: delete: can't locate ${host}` : `ndp: delete: cannot locate ${host}`,
       )
       failures++
     }

@@ -238,7 +238,7 @@ EOF`,
 })
 
 test('arp and ndp show who answered', async () => {
-  const { alice, ok } = await addressedPair()
+  const { alice, ok, run } = await addressedPair()
   await ok(alice, 'ping -c1 192.168.1.2; ping6 -c1 fd3e:62ee:99db:bb1a::2')
   assert.match(await ok(alice, 'arp -an'), /\n192\.168\.1\.2 +fe:e1:bb:d1:2a:02 +vio0 /)
   assert.match(await ok(alice, 'ndp -an'), /\nfd3e:62ee:99db:bb1a::2 +fe:e1:bb:d1:2a:02 +vio0 /)
@@ -247,6 +247,9 @@ test('arp and ndp show who answered', async () => {
   await ok(alice, 'arp -s 192.168.1.2 02:00:00:00:00:09')
   assert.match(await ok(alice, 'arp -an'), /\n192\.168\.1\.2 +02:00:00:00:00:09 +vio0 permanent/)
   await ok(alice, 'arp -ad; ndp -c')
+  const gone = await run(alice, 'arp 192.168.1.2; arp -d 192.168.1.2')
+  assert.equal(gone.stdout, '192.168.1.2 (192.168.1.2) -- no entry\n')
+  assert.equal(gone.stderr, "arp: delete: can't locate 192.168.1.2\n")
 })
 
 test('netstat: interfaces and their counters; what the lab has not is said', async () => {

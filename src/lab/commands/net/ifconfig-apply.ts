@@ -9,7 +9,7 @@ import { defaultPrefixLength, type IfconfigAction } from '../../../config/ifconf
 import { mtuRange } from '../../../proto/index.js'
 import { BridgeDevice, type Device, TunnelDevice, type TunnelSettings } from '../../devices.js'
 import type { LabMachine } from '../../machine.js'
-import { INTERFACE_FLAGS, type InterfaceFlag } from './ifconfig-show.js'
+import { directedBroadcast, INTERFACE_FLAGS, type InterfaceFlag } from './ifconfig-show.js'
 import { CommandFailure, meant } from './words.js'
 
 /**
@@ -172,15 +172,26 @@ function setAddress(machine: LabMachine, device: Device, action: AddressAction):
     throw new CommandFailure(
       `ifconfig: SIOCAIFADDR: ${NOT_THIS_KIND} (a ${kind} has no address; add a vether to it)`,
     )
-  // IPv4 without `alias` takes the place of the first address; IPv6 adds, with and without it.
-  const first = address.family === 4 && !action.alias ? firstAddress(device, 4) : undefined
-  if (first !== undefined && !first.equals(address)) stack.removeAddress(ifc, first, now)
   const toPeer = ifc.kind === 'point-to-point' ? peer : undefined
   const entry: InterfaceAddress = {
     address,
     prefixLength: action.prefixLength ?? defaultPrefixLength(address, toPeer),
     ...(toPeer === undefined ? {} : { peer: toPeer }),
   }
+  if (peer?.family === 6 && toPeer === undefined)
+    throw new CommandFailure(
+      `ifconfig: SIOCAIFADDR: Invalid argument (${device.name} is no point-to-point link)`,
+    )
+  // On a broadcast interface a second address is the broadcast address.
+  const broadcast = action.broadcast ?? (peer?.family === 4 ? peer : undefined)
+  if (broadcast !== undefined && address.family === 4 && toPeer === undefined) {
+    const own = directedBroadcast(address, entry.prefixLength)
+    if (!own.equals(broadcast))
+      throw new CommandFailure(`ifconfig: broadcast ${broadcast}: bad value (the prefix has ${own})`)
+  }
+  // IPv4 without `alias` takes the place of the first address; IPv6 adds, with and without it.
+  const first = address.family === 4 && !action.alias ? firstAddress(device, 4) : undefined
+  if (first !== undefined && !first.equals(address)) stack.removeAddress(ifc, first, now)
   try {
     stack.addAddress(ifc, entry, now)
   } catch (error) {
