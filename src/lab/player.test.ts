@@ -131,7 +131,10 @@ test('a machine that does not run is said', async () => {
 
 test('an unknown command is said as ksh says it', async () => {
   const [played] = await play('# on bob\niffconfig vio0\n')
-  assert.deepEqual([played?.exit, played?.stderr], [127, 'ksh: iffconfig: not found\n'])
+  assert.deepEqual(
+    [played?.exit, played?.stderr],
+    [127, 'ksh: iffconfig: not found (did you mean ifconfig?)\n'],
+  )
 })
 
 test('timeout, sleep and date go by the virtual clock', async () => {
@@ -140,4 +143,14 @@ test('timeout, sleep and date go by the virtual clock', async () => {
   assert.equal(Number(played[2]?.stdout) - Number(played[0]?.stdout), 3600)
   assert.equal(played[3]?.exit, 124)
   assert.ok(performance.now() - begun < 3_000)
+})
+
+test('a loop that never ends does not keep the script', async () => {
+  const played = await play(`# on alice
+while true; do ping -c1 -w1 192.168.1.2 > /dev/null; sleep 1; done
+# on bob
+ping -c1 192.168.1.1
+`)
+  assert.match(played[1]!.stdout, / 1 packets received/)
+  assert.equal(played[0]?.exit, 130)
 })

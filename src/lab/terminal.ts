@@ -5,13 +5,15 @@
  * waits at a time, and ^C ends that one.
  */
 import { Bash, type CustomCommand, decodeBytesToUtf8, defineCommand, latin1FromBytes } from 'just-bash'
-import { after, type Duration, microseconds } from '../base/index.js'
+import { after, type Duration, didYouMean, microseconds } from '../base/index.js'
 import type { CommandContext, CommandResult, LabCommand } from './command.js'
 import { commands } from './commands/index.js'
 import type { LabMachine } from './machine.js'
 
-/** Rounds of one loop: a script's `while true` comes to an end. */
-const LOOP_LIMIT = 10_000
+/** Waits of one command line after which it is taken for one without an end: a `while true` that sleeps. */
+const WAIT_LIMIT = 1_000
+/** Commands that a line may still start after ^C; then the shell itself is stopped. */
+const AFTER_INTERRUPT = 20
 
 /** A function definition at the start of a line; the shell forgets it between calls, the terminal does not. */
 const DEFINES_FUNCTION = /^\s*(?:function\s+)?[A-Za-z_]\w*\s*\(\)\s*\{/
@@ -27,6 +29,9 @@ export class Terminal {
   #interrupts = 0
   #running = 0
   #bounded = 0
+  #waitCount = 0
+  #startsLeft = Number.POSITIVE_INFINITY
+  #stop = new AbortController()
   #command = ''
   /** Called when a command begins a wait that has no end of its own. */
   onEndlessWait?: () => void
@@ -53,7 +58,7 @@ export class Terminal {
       defenseInDepth: false,
       processInfo: { pid: 1000, ppid: 1, uid: 0, gid: 0 },
       // Of real time: a `sleep 7200` of the lab takes none, but `console` may wait as long as it likes.
-      executionLimits: { maxExecutionTimeMs: 2 ** 31, maxLoopIterations: LOOP_LIMIT },
+      executionLimits: { maxExecutionTimeMs: 2 ** 31 },
       sleep: async (ms) => void (await this.#sleep(microseconds(ms * 1_000))),
       customCommands: this.#customCommands(),
     })
@@ -83,10 +88,19 @@ export class Terminal {
     this.#running++
     this.#command = text
     this.streamed.length = 0
+    this.#waitCount = 0
+    this.#startsLeft = Number.POSITIVE_INFINITY
+    this.#stop = new AbortController()
     try {
       if (DEFINES_FUNCTION.test(text)) this.#functions += `${text}\n`
       const source = this.#functions !== '' ? `${this.#functions}${text}` : text
-      const result = await this.#bash.exec(source, { cwd: this.cwd, env: this.#env, rawScript: true })
+      const result = await this.#bash.exec(source, {
+        cwd: this.cwd,
+        env: this.#env,
+        rawScript: true,
+        signal: this.#stop.signal,
+      })
+      if (this.#stop.signal.aborted) return { stdout: lines(this.streamed), stderr: '', exitCode: 130 }
       const { PWD, '?': _, '#': __, '@': ___, '*': ____, ...env } = result.env
       if (PWD !== undefined) this.cwd = PWD
       this.#env = env
@@ -107,12 +121,14 @@ export class Terminal {
   /** ^C: ends what waits now. */
   interrupt(): void {
     this.#interrupts++
+    this.#startsLeft = Math.min(this.#startsLeft, AFTER_INTERRUPT)
     for (const end of [...this.#waits]) end()
   }
 
   #customCommands(): CustomCommand[] {
     return [...commands].map(([name, command]) =>
       defineCommand(name, async (args, shell) => {
+        if (--this.#startsLeft < 0) this.#stop.abort()
         const printed: string[] = []
         const warned: string[] = []
         const interruptsBefore = this.#interrupts
@@ -186,6 +202,7 @@ export class Terminal {
   }
 
   async #sleep(span: Duration): Promise<boolean> {
+    if (--this.#startsLeft < 0) this.#stop.abort()
     const before = this.#interrupts
     await this.#wait<never>(() => undefined, span)
     return before === this.#interrupts
@@ -207,7 +224,7 @@ export class Terminal {
         if (limit !== undefined) cancelTimer = clock.schedule(after(clock.now(), limit), end)
         const unsubscribe = subscribe(resolve)
         if (unsubscribe !== undefined) cleanup.push(unsubscribe)
-        if (limit === undefined) this.#endless()
+        if (limit === undefined || ++this.#waitCount > WAIT_LIMIT) this.#endless()
       })
     } finally {
       this.#waits.delete(end)
@@ -216,6 +233,8 @@ export class Terminal {
     }
   }
 }
+
+const lines = (streamed: readonly string[]): string => streamed.map((line) => `${line}\n`).join('')
 
 /** A command of ours that throws is our mistake: it is said, and the shell goes on. */
 async function runSafely(
@@ -231,8 +250,29 @@ async function runSafely(
   }
 }
 
-/** The shell speaks as OpenBSD's ksh(1) where it speaks of itself. */
+/** The shell speaks as OpenBSD's ksh(1) where it speaks of itself, and names the command that was perhaps meant. */
 const asKsh = (stderr: string): string =>
   stderr
-    .replace(/^bash: (?:line \d+: )?(.*): command not found$/gm, 'ksh: $1: not found')
+    .replace(/^bash: (?:line \d+: )?(.*): command not found$/gm, (_, name: string) => {
+      const meant = didYouMean(name, [...commands.keys(), ...COMMON])
+      return `ksh: ${name}: not found${meant === undefined ? '' : ` (${meant})`}`
+    })
     .replace(/^bash: /gm, 'ksh: ')
+
+/** The shell's own commands that are typed most. */
+const COMMON = [
+  'cat',
+  'cp',
+  'echo',
+  'grep',
+  'head',
+  'ls',
+  'mkdir',
+  'mv',
+  'printf',
+  'rm',
+  'sed',
+  'sleep',
+  'touch',
+  'wc',
+]

@@ -1,5 +1,5 @@
 /** pfctl(8): loads, checks and shows the rules of pf(4), with anchors. */
-import { WarrenError } from '../../base/index.js'
+import { didYouMean, WarrenError } from '../../base/index.js'
 import { type CommandContext, type CommandResult, fail, type LabCommand } from '../command.js'
 import {
   PF_STATE_LIMIT,
@@ -14,6 +14,21 @@ const USAGE = `usage: pfctl [-deghNnPqrvz] [-a anchor] [-D macro=value] [-F modi
 	[-f file] [-i interface] [-K key] [-k key] [-L statefile] [-o level]
 	[-p device] [-S statefile] [-s modifier [-R id]]
 	[-t table -T command [address ...]] [-V rdomain] [-x level]`
+
+/** What `-s` shows; a beginning of the word is enough. */
+const SHOWN = [
+  'rules',
+  'states',
+  'all',
+  'info',
+  'Anchors',
+  'Interfaces',
+  'memory',
+  'timeouts',
+  'Tables',
+  'labels',
+  'queue',
+]
 
 interface Options {
   anchor?: string
@@ -68,7 +83,12 @@ export const pfctl: LabCommand = async (args, context) => {
   }
   if (options.show !== undefined) {
     const shown = show(options.show, options, context)
-    if (shown === undefined) return fail(`pfctl: Unknown show modifier '${options.show}'\n${USAGE}`)
+    if (shown === undefined) {
+      const meant = didYouMean(options.show, SHOWN)
+      return fail(
+        `pfctl: Unknown show modifier '${options.show}'${meant === undefined ? '' : ` (${meant})`}\n${USAGE}`,
+      )
+    }
     result.stdout += shown
   }
   return result
@@ -154,20 +174,7 @@ function flush(what: string, options: Options, { host }: CommandContext): Comman
 
 function show(what: string, options: Options, context: CommandContext): string | undefined {
   const { pf, clock, stack } = context.host
-  const names = [
-    'rules',
-    'states',
-    'all',
-    'info',
-    'Anchors',
-    'Interfaces',
-    'memory',
-    'timeouts',
-    'Tables',
-    'labels',
-    'queue',
-  ]
-  const kind = names.find((one) => one === what || (what.length <= one.length && one.startsWith(what)))
+  const kind = SHOWN.find((one) => one === what || (what.length <= one.length && one.startsWith(what)))
   const statements =
     options.anchor === undefined ? pf.main.statements : (pf.anchor(options.anchor)?.statements ?? [])
   const rules = (): string => list(statements, options.verbose).join('')

@@ -1,6 +1,21 @@
 /** rcctl(8): enables, starts and asks after services. The lab plays vmd; the others of the base system are names. */
-import { WarrenError } from '../../base/index.js'
+import { didYouMean, WarrenError } from '../../base/index.js'
 import { type CommandContext, type CommandResult, fail, type LabCommand, succeed } from '../command.js'
+
+const VERBS = [
+  'ls',
+  'order',
+  'enable',
+  'disable',
+  'check',
+  'start',
+  'stop',
+  'reload',
+  'restart',
+  'get',
+  'getdef',
+  'set',
+]
 
 const USAGE = `usage:	rcctl get|getdef|set service | daemon [variable [arguments]]
 	rcctl [-df] check|reload|restart|stop|start daemon ...
@@ -60,7 +75,7 @@ export const rcctl: LabCommand = async (args, context) => {
     case 'set':
       return set(names, context)
     default:
-      return fail(verb === '' ? USAGE : `rcctl: unknown command ${verb}\n${USAGE}`)
+      return fail(verb === '' ? USAGE : `rcctl: unknown command ${verb}${hint(verb, VERBS)}\n${USAGE}`)
   }
 }
 
@@ -84,8 +99,8 @@ const isKnown = (name: string, { host, lab }: CommandContext): boolean =>
   SERVICES.includes(name) && (name !== 'vmd' || host === lab.host)
 
 function noSuchService(name: string): CommandResult {
-  const hint = name === 'vmd' ? ' here: vmd runs on the host' : ''
-  return fail(`rcctl: service ${name} does not exist${hint}`)
+  const why = name === 'vmd' ? ' here: vmd runs on the host' : hint(name, SERVICES)
+  return fail(`rcctl: service ${name} does not exist${why}`)
 }
 
 async function enable(name: string, on: boolean, { host }: CommandContext): Promise<CommandResult> {
@@ -195,4 +210,10 @@ async function flagsOf(name: string, { host }: CommandContext): Promise<string> 
   const line = text.split('\n').find((one) => one.startsWith(`${name}_flags=`))
   if (line !== undefined) return line.slice(name.length + 7)
   return NAMES_ONLY.has(name) ? '' : 'NO'
+}
+
+/** ` (did you mean start?)`, or nothing. */
+function hint(word: string, known: readonly string[]): string {
+  const meant = didYouMean(word, known)
+  return meant === undefined ? '' : ` (${meant})`
 }

@@ -1,6 +1,8 @@
 /** vmctl(8): the part of it that the article and its readers need. */
-import { WarrenError } from '../../base/index.js'
+import { didYouMean, WarrenError } from '../../base/index.js'
 import { type CommandContext, type CommandResult, fail, type LabCommand, succeed } from '../command.js'
+
+const VERBS = ['create', 'start', 'stop', 'status', 'show', 'reload', 'load', 'console']
 
 const USAGE = `usage:\tvmctl [-v] command [arg ...]
 \tvmctl create [-s size] disk
@@ -33,7 +35,7 @@ export const vmctl: LabCommand = async (args, context) => {
     case 'console':
       return fail(`vmctl: the console of a machine of the lab is: warren lab console ${rest[0] ?? 'NAME'}`)
     default:
-      return fail(verb === '' ? USAGE : `vmctl: unknown command "${verb}"\n${USAGE}`)
+      return fail(verb === '' ? USAGE : `vmctl: unknown command "${verb}"${hint(verb, VERBS)}\n${USAGE}`)
   }
 }
 
@@ -156,3 +158,9 @@ const byIdOrName = (word: string, vmd: CommandContext['lab']['vmd']): string =>
   /^\d+$/.test(word)
     ? (vmd.definitions.find((one) => vmd.idOf(one.name) === Number(word))?.name ?? word)
     : word
+
+/** ` (did you mean start?)`, or nothing. */
+function hint(word: string, known: readonly string[]): string {
+  const meant = didYouMean(word, known)
+  return meant === undefined ? '' : ` (${meant})`
+}
