@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The `warren` command: finds the verb and hands over. Each verb is a file of its own, loaded only when called, so
  * that `warren --help` costs no more than Node's own start.
