@@ -1,6 +1,7 @@
 /** Comparisons of numbers in packets: `ip[8] < 5`, `tcp[tcpflags] & (tcp-syn|tcp-fin) != 0`, `len > 100`. */
 import { TCP_FLAGS_OFFSET, TcpFlag } from '../../wire/tcp.js'
 import type { FilterContext } from './context.js'
+import type { FilterCursor } from './cursor.js'
 import { baseOf, type Test } from './primitives.js'
 import { filterError, type Token } from './tokens.js'
 
@@ -72,7 +73,7 @@ const operators: readonly Readonly<Record<string, (a: number, b: number) => numb
 
 const MAXIMUM_DEPTH = 100
 
-/** Reads a comparison from `tokens[at]` on; `at` moves behind it. */
+/** Reads a comparison from the cursor's place on; its own `at` moves behind it. */
 export class Arithmetic {
   at: number
   readonly #text: string
@@ -80,7 +81,7 @@ export class Arithmetic {
   readonly #tags: number
   #depth = 0
 
-  constructor(text: string, tokens: readonly Token[], at: number, tags: number) {
+  constructor({ text, tokens, at }: FilterCursor, tags: number) {
     this.#text = text
     this.#tokens = tokens
     this.at = at

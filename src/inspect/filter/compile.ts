@@ -4,9 +4,10 @@
  * the packet; `and`, `or`, `not` and parentheses. Compiled to closures that look at a packet in place.
  */
 import { FilterContext } from './context.js'
-import { type FilterOptions, FilterParser } from './parser.js'
+import type { FilterOptions } from './identifiers.js'
+import { FilterParser } from './parser.js'
 
-export type { FilterOptions } from './parser.js'
+export type { FilterOptions } from './identifiers.js'
 
 export interface PacketFilter {
   /** True if the packet is wanted. `originalLength`: its length on the wire, if more than was captured. */

@@ -196,7 +196,7 @@ export function baseOf(name: string, tags: number): Base | undefined {
           : -1
       }
   }
-  const protocol = ip4Bases[name]
+  const protocol = Object.hasOwn(ip4Bases, name) ? ip4Bases[name] : undefined
   if (protocol === undefined) return undefined
   // As in BPF: over IPv4 only, and only where the header is: in the first fragment.
   return (packet) => {

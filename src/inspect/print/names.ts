@@ -90,7 +90,7 @@ export const udpPort = (port: number, numeric: boolean): string =>
 export function portOfName(name: string): { tcp?: number; udp?: number } | undefined {
   const find = (names: ReadonlyMap<number, string>): number | undefined =>
     [...names].find(([, known]) => known === name)?.[0]
-  const asked = serviceAliases[name] ?? name
+  const asked = (Object.hasOwn(serviceAliases, name) ? serviceAliases[name] : undefined) ?? name
   const tcp = find(tcpPortNames) ?? [...tcpPortNames].find(([, known]) => known === asked)?.[0]
   const udp = find(udpPortNames) ?? [...udpPortNames].find(([, known]) => known === asked)?.[0]
   if (tcp === undefined && udp === undefined) return undefined
