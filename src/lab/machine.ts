@@ -2,7 +2,6 @@
  * A machine of the lab: a host with a file system, devices, services and terminals. The host, alice and bob are all
  * of this kind; what differs is where their cables lead and which services they know.
  */
-import { InMemoryFs } from 'just-bash'
 import { Ipv4Address, Ipv6Address, MacAddress, type Random, WarrenError } from '../base/index.js'
 import type { LabClock } from './clock.js'
 import {
@@ -13,6 +12,7 @@ import {
   TunnelDevice,
   VetherDevice,
 } from './devices.js'
+import { LabFileSystem } from './file-system.js'
 import { baseFiles } from './files.js'
 import { VirtualHost } from './host.js'
 import type { Lab } from './lab.js'
@@ -30,12 +30,12 @@ export interface LabMachineOptions {
   readonly clock: LabClock
   readonly random: Random
   /** The disk of an earlier run of the same machine. */
-  readonly fs?: InMemoryFs
+  readonly fs?: LabFileSystem
 }
 
 export class LabMachine extends VirtualHost {
   readonly lab: Lab
-  readonly fs: InMemoryFs
+  readonly fs: LabFileSystem
   /** Fully qualified, as /etc/myname has it. */
   hostname: string
   readonly sysctls: SysctlTable
@@ -54,7 +54,7 @@ export class LabMachine extends VirtualHost {
     // Off until sysctl(8) says otherwise, as in OpenBSD 6.6.
     this.allow.gre = false
     this.allow.etherip = false
-    this.fs = fs ?? new InMemoryFs(baseFiles(this.hostname))
+    this.fs = fs ?? new LabFileSystem(baseFiles(this.hostname), clock)
     this.sysctls = new SysctlTable(this)
     const { stack } = this
     this.pf = new PacketFilter(

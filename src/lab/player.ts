@@ -30,10 +30,14 @@ export interface PlayOptions {
   readonly onEnd?: (played: PlayedCommand, how: 'ended' | 'background') => void
 }
 
-/** How long a command may wait for nothing in particular before the next line is typed elsewhere. */
-const PATIENCE = seconds(1)
-/** The same for one that is kept awake by others. */
-const PATIENCE_AT_MOST = seconds(10)
+/** How often the player looks whether anything happens for a command that waits without an end of its own. */
+const LOOK = seconds(1)
+/** Looks at a quiet wire after which the next line is typed elsewhere. */
+const QUIET_LOOKS = 1
+/** The same while the machine has a TCP connection: a segment that was lost comes again after some seconds. */
+const QUIET_LOOKS_CONNECTED = 5
+/** Looks at a busy wire: others may keep it busy for ever. */
+const LOOKS_AT_MOST = 60
 /** At the end of a script: for what is still on the wire. */
 const LAST_LOOK = milliseconds(200)
 
@@ -148,23 +152,16 @@ export class Player {
     note: string,
   ): Promise<void> {
     const { clock } = this.#lab
-    const cancels: (() => void)[] = []
-    let patience: (() => void) | undefined
+    let cancelLook: (() => void) | undefined
     const leaves = new Promise<'background'>((resolve) => {
-      let first = true
       terminal.onEndlessWait = () => {
-        patience?.()
-        patience = clock.schedule(after(clock.now(), PATIENCE), () => resolve('background'))
-        if (first)
-          cancels.push(clock.schedule(after(clock.now(), PATIENCE_AT_MOST), () => resolve('background')))
-        first = false
+        cancelLook ??= this.#lookOn(machine, () => resolve('background'))
       }
     })
     const done = terminal.exec(played.command).then((result) => assign(played, result, note))
     const how = await clock.run(Promise.race([done.then(() => 'ended' as const), leaves]))
     delete terminal.onEndlessWait
-    patience?.()
-    for (const cancel of cancels) cancel()
+    cancelLook?.()
     if (how === 'background') {
       const ended = done.then(() => {
         this.#jobs = this.#jobs.filter((one) => one !== job)
@@ -174,6 +171,26 @@ export class Player {
       this.#jobs.push(job)
     }
     this.#options.onEnd?.(played, how)
+  }
+
+  /** Calls `leave` when nothing on the wire tells that the command is still being served. Returns what ends that. */
+  #lookOn(machine: LabMachine, leave: () => void): () => void {
+    const lab = this.#lab
+    let cancel: (() => void) | undefined
+    let frames = lab.frameCount
+    let quiet = 0
+    let looks = 0
+    const look = (): void => {
+      quiet = lab.frameCount === frames ? quiet + 1 : 0
+      frames = lab.frameCount
+      const connected = machine.stack.tcp
+        .connections()
+        .some(({ state }) => state !== 'TIME-WAIT' && state !== 'CLOSED')
+      if (quiet >= (connected ? QUIET_LOOKS_CONNECTED : QUIET_LOOKS) || ++looks >= LOOKS_AT_MOST) leave()
+      else cancel = lab.clock.schedule(after(lab.clock.now(), LOOK), look)
+    }
+    cancel = lab.clock.schedule(after(lab.clock.now(), LOOK), look)
+    return () => cancel?.()
   }
 
   async #end(job: Job): Promise<void> {

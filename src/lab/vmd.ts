@@ -2,9 +2,9 @@
  * vmd(8): reads /etc/vm.conf, makes the switches' bridges, and runs virtual machines: each is a machine of the lab
  * whose vio(4) is joined by a cable to a tap(4) of the host.
  */
-import type { InMemoryFs } from 'just-bash'
 import { SeededRandom, WarrenError } from '../base/index.js'
 import { BridgeDevice } from './devices.js'
+import type { LabFileSystem } from './file-system.js'
 import type { Lab } from './lab.js'
 import { Link } from './link.js'
 import { LabMachine } from './machine.js'
@@ -28,7 +28,7 @@ export class Vmd {
   /** Ids of machines, by name: they stay while vmd knows the machine. */
   readonly #ids = new Map<string, number>()
   /** What is on a machine's disk outlives its run. */
-  readonly #disks = new Map<string, InMemoryFs>()
+  readonly #disks = new Map<string, LabFileSystem>()
 
   constructor(lab: Lab) {
     this.#lab = lab

@@ -201,3 +201,8 @@ date +%s
   assert.equal(dropped!.exit, 1)
   assert.ok(Number(later!.stdout) - Number(before!.stdout) >= 4)
 })
+
+test("files carry the lab's time, and are root's", async () => {
+  const [, , played] = await bare('sleep 86400\necho x > /tmp/file\nls -l /tmp/file\n')
+  assert.match(played!.stdout, /^-rw-r--r-- 1 root {2}wheel +2 Jan 20 {2}2020 \/tmp\/file\n$/)
+})

@@ -8,7 +8,7 @@ import { makedev } from './makedev.js'
 import { pfctl } from './pfctl.js'
 import { rcctl } from './rcctl.js'
 import { newerTunnelMeant } from './slips.js'
-import { date, dmesg, id, notPlayed, pkill, reboot, tail, timeout, whoami } from './system.js'
+import { date, dmesg, id, ls, notPlayed, pkill, reboot, sleep, tail, timeout, whoami } from './system.js'
 import { vmctl } from './vmctl.js'
 import { xargs } from './xargs.js'
 
@@ -18,11 +18,13 @@ export const commands: ReadonlyMap<string, LabCommand> = new Map<string, LabComm
   ['ftp', ftp],
   ['id', id],
   ['jot', jot],
+  ['ls', ls],
   ['MAKEDEV', makedev],
   ['pfctl', pfctl],
   ['pkill', pkill],
   ['rcctl', rcctl],
   ['reboot', reboot],
+  ['sleep', sleep],
   ['tail', tail],
   ['timeout', timeout],
   ['vmctl', vmctl],

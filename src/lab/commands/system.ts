@@ -51,6 +51,13 @@ export const whoami: LabCommand = async () => succeed('root\n')
 
 export const dmesg: LabCommand = async (_, { fs }) => succeed(await fs.readFile('/var/run/dmesg.boot'))
 
+/** sleep(1) by the lab's clock, however long. */
+export const sleep: LabCommand = async (args, context) => {
+  const [text = ''] = args
+  if (args.length !== 1 || !/^\d+(\.\d+)?$/.test(text)) return fail('usage: sleep seconds')
+  return { stdout: '', stderr: '', exitCode: (await context.sleep(seconds(Number(text)))) ? 0 : 130 }
+}
+
 /** timeout(1) by the lab's clock: what it runs is interrupted. */
 export const timeout: LabCommand = async (args, context) => {
   const operands = args.filter(
@@ -115,6 +122,16 @@ export const tail: LabCommand = async (args, context) => {
     seen = now
   }
   return succeed()
+}
+
+/** ls(1): everything here is root's. */
+export const ls: LabCommand = async (args, context) => {
+  const result = await context.original(args)
+  if (!args.some((arg) => /^-\w*l/.test(arg))) return result
+  return {
+    ...result,
+    stdout: result.stdout.replace(/^([bcdlps-][rwxstST-]{9} +\d+) user user/gm, '$1 root  wheel'),
+  }
 }
 
 /** What exists on OpenBSD and has no part to play here, with what to do instead. */
