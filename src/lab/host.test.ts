@@ -138,3 +138,12 @@ test('a tunnel routed into itself comes to an end', async () => {
   assert.ok(drops >= 1)
   assert.ok(clock.now() < seconds(10))
 })
+
+test('an interface whose route is refused is not made', async () => {
+  const { left } = pair()
+  const twice = { destination: IpPrefix.parse('192.168.2.0/24')! }
+  const tunnel = new Tunnel(left, { ...definition('gif', 1), routes: [twice, twice] })
+  assert.throws(() => tunnel.start(), { code: 'STACK_ROUTE_EXISTS' })
+  assert.equal(left.stack.interfaces.has('gif0'), false)
+  assert.equal(left.stack.routes.lookup(parseIpAddress('192.168.2.7')!), undefined)
+})

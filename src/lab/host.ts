@@ -107,11 +107,17 @@ export class VirtualHost implements Host {
       this.now(),
     )
     port.attach(ifc)
-    if (spec.description !== undefined) ifc.description = spec.description
-    for (const address of spec.addresses) this.stack.addAddress(ifc, address, this.now())
-    this.stack.setUp(ifc, spec.up, this.now())
-    for (const { destination, gateway } of spec.routes ?? [])
-      this.stack.routes.add({ destination, interface: ifc, ...(gateway === undefined ? {} : { gateway }) })
+    try {
+      if (spec.description !== undefined) ifc.description = spec.description
+      for (const address of spec.addresses) this.stack.addAddress(ifc, address, this.now())
+      this.stack.setUp(ifc, spec.up, this.now())
+      for (const { destination, gateway } of spec.routes ?? [])
+        this.stack.routes.add({ destination, interface: ifc, ...(gateway === undefined ? {} : { gateway }) })
+    } catch (error) {
+      // A route or address that is refused leaves nothing behind.
+      port.destroy()
+      throw error
+    }
     return port
   }
 
