@@ -18,6 +18,8 @@ export class BufferedOutput {
   /** True once the reader has gone: `dump | head`. */
   closed = false
   readonly #stream: NodeJS.WritableStream
+  /** True from the moment the stream says "enough" until it has drained. */
+  #behind = false
   /** Blocks that the stream has given back. */
   readonly #spare: Uint8Array[] = []
 
@@ -29,11 +31,14 @@ export class BufferedOutput {
     stream.on('close', () => {
       this.closed = true
     })
+    stream.on('drain', () => {
+      this.#behind = false
+    })
   }
 
-  /** Whether the next fast line may not fit. */
+  /** Whether it is time to `flush`: the next fast line may not fit, or the reader is behind. */
   get full(): boolean {
-    return this.writer.at + LONGEST_FAST_LINE > BLOCK
+    return this.#behind || this.writer.at + LONGEST_FAST_LINE > BLOCK
   }
 
   text(text: string): void {
@@ -44,7 +49,8 @@ export class BufferedOutput {
     const { writer } = this
     if (writer.at + bytes.length > BLOCK) this.#send()
     if (bytes.length > BLOCK) {
-      this.#stream.write(bytes)
+      // A copy: the caller may use its memory again.
+      if (!this.#stream.write(bytes.slice())) this.#behind = true
       return
     }
     writer.bytes.set(bytes, writer.at)
@@ -53,7 +59,8 @@ export class BufferedOutput {
 
   /** Sends what there is, and waits where the reader is slower. */
   async flush(): Promise<void> {
-    const drained = this.#send() || this.closed ? undefined : this.#drained()
+    this.#send()
+    const drained = this.#behind && !this.closed ? this.#drained() : undefined
     // The stream's callbacks and errors, and signals, get their turn.
     await new Promise((resolve) => setImmediate(resolve))
     if (!this.closed) await drained
@@ -69,21 +76,21 @@ export class BufferedOutput {
     })
   }
 
-  /** True: the stream takes more at once. */
-  #send(): boolean {
+  #send(): void {
     const { writer } = this
     if (writer.at === 0 || this.closed) {
       writer.at = 0
-      return true
+      return
     }
     // The stream keeps what it is given until it says so: it gets the block, and we take another.
     const block = writer.bytes
     const length = writer.at
     writer.bytes = this.#spare.pop() ?? new Uint8Array(BLOCK)
     writer.at = 0
-    return this.#stream.write(block.subarray(0, length), () => {
+    const more = this.#stream.write(block.subarray(0, length), () => {
       this.#spare.push(block)
     })
+    if (!more) this.#behind = true
   }
 }
 
@@ -212,6 +219,10 @@ class JsonSink implements PacketSink {
   }
 }
 
+function writeAll(fd: number, bytes: Uint8Array, length: number): void {
+  for (let at = 0; at < length; ) at += writeSync(fd, bytes, at, length - at)
+}
+
 /** -w: pcap, or pcapng where the name says so. */
 class FileSink implements PacketSink {
   readonly #name: string
@@ -237,11 +248,15 @@ class FileSink implements PacketSink {
       const fd = openSync(name, 'w')
       const block = new ByteWriter(BLOCK)
       const flush = (): void => {
-        for (let at = 0; at < block.at; ) at += writeSync(fd, block.bytes, at, block.at - at)
+        writeAll(fd, block.bytes, block.at)
         block.at = 0
       }
       this.#write = (bytes) => {
         if (block.at + bytes.length > BLOCK) flush()
+        if (bytes.length > BLOCK) {
+          writeAll(fd, bytes, bytes.length)
+          return
+        }
         block.bytes.set(bytes, block.at)
         block.at += bytes.length
       }

@@ -129,6 +129,18 @@ describe('warren dump', () => {
     assert.equal([...readCapture(bytes)].length, 2)
   })
 
+  test('packets longer than the buffers are written, shown and explained whole', async () => {
+    const long = new Uint8Array(200_000).fill(0x41)
+    long.set(frames[0]!.bytes.subarray(0, 14))
+    const big = concatBytes(writer.header(), ...[0, 1, 2].map((i) => writer.packet(record(long, i))))
+    await call(dump, ['-r', '-', '-w', path('big.pcap')], big)
+    assert.deepEqual(new Uint8Array(readFileSync(path('big.pcap'))), big)
+    assert.deepEqual(new Uint8Array((await call(dump, ['-r', '-', '-w', '-'], big)).bytes), big)
+    const { out } = await call(dump, ['-nX', '-r', '-'], big)
+    assert.equal(out.match(/^ {2}[0-9a-f]{4,5}: /gm)!.length, 3 * Math.ceil((200_000 - 14) / 16))
+    assert.match((await call(dump, ['--explain', '-r', '-'], big)).out, /4141414141414141/)
+  })
+
   test('several link types do not fit into one pcap file', async () => {
     const ng = new PcapngWriter()
     const mixed = concatBytes(
@@ -233,6 +245,10 @@ describe('warren explain', () => {
     assert.equal(cut.code, 1)
     assert.match(cut.err, /ends inside a packet/)
     assert.match(cut.out, /Ethernet II/)
+    const json = await call(explain, ['--json', '-'], capture.subarray(0, capture.length - 1))
+    assert.deepEqual([json.code, (JSON.parse(json.out) as unknown[]).length], [1, frames.length - 1])
+    const none = await call(explain, ['--json', '-'], writer.header())
+    assert.deepEqual([none.code, none.out], [1, ''])
   })
 
   test('--json of one packet is one object', async () => {

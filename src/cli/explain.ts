@@ -1,9 +1,9 @@
 /** `warren explain`: every byte of a packet named. */
+import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
 import { WarrenError } from '../base/index.js'
 import { suggest } from '../base/suggest.js'
 import {
-  type CapturedPacket,
   type Explanation,
   explain,
   explanationToJson,
@@ -52,16 +52,8 @@ export async function run(args: string[], io: CliIo): Promise<number> {
   }
   try {
     const words = parseWords(args)
-    const { several, explanations, fault } = await gather(words, io)
-    if (words.json) {
-      const values = explanations.map(explanationToJson)
-      io.stdout.write(`${JSON.stringify(several ? values : values[0], undefined, 2)}\n`)
-    } else
-      for (const [i, explanation] of explanations.entries())
-        io.stdout.write(`${i === 0 ? '' : '\n'}${renderExplanation(explanation)}`)
-    if (fault === undefined) return 0
-    io.stderr.write(`warren explain: ${fault.message}\n`)
-    return 1
+    const { several, explanations } = await gather(words, io)
+    return await write(explanations, { json: words.json, several }, io)
   } catch (error) {
     if (error instanceof UsageError) {
       io.stderr.write(`warren explain: ${error.message}\n\`warren explain --help\` says what it takes\n`)
@@ -100,10 +92,37 @@ function parseWords(args: readonly string[]): Words {
 }
 
 interface Gathered {
+  /** An array in JSON, even if it turns out to be one. */
   readonly several: boolean
-  readonly explanations: Explanation[]
-  /** What ended a capture file early; the packets before are explained. */
-  readonly fault?: WarrenError
+  /** Made one by one, as they are written; throws `WarrenError` where a file is bad. */
+  readonly explanations: Iterable<Explanation>
+}
+
+async function write(
+  explanations: Iterable<Explanation>,
+  { json, several }: { readonly json: boolean; readonly several: boolean },
+  io: CliIo,
+): Promise<number> {
+  const shown = (explanation: Explanation): string =>
+    JSON.stringify(explanationToJson(explanation), undefined, 2)
+  let count = 0
+  let fault: WarrenError | undefined
+  try {
+    for (const explanation of explanations) {
+      const before = json ? (several ? (count === 0 ? '[\n' : ',\n') : '') : count === 0 ? '' : '\n'
+      count++
+      const more = io.stdout.write(before + (json ? shown(explanation) : renderExplanation(explanation)))
+      if (!more) await once(io.stdout, 'drain')
+    }
+  } catch (error) {
+    // What came before the fault is good; with nothing before it, the fault is all there is to say.
+    if (!(error instanceof WarrenError) || count === 0) throw error
+    fault = error
+  }
+  if (json) io.stdout.write(several ? '\n]\n' : '\n')
+  if (fault === undefined) return 0
+  io.stderr.write(`warren explain: ${fault.message}\n`)
+  return 1
 }
 
 async function gather({ words, linkType }: Words, io: CliIo): Promise<Gathered> {
@@ -141,27 +160,21 @@ async function readAll(stream: NodeJS.ReadableStream): Promise<Uint8Array> {
 }
 
 function fromBytes(bytes: Uint8Array, name: string, linkType: number | undefined): Gathered {
-  if (isPcap(bytes) === true || isPcapng(bytes) === true) return fromCapture(bytes, name, linkType)
+  if (isPcap(bytes) === true || isPcapng(bytes) === true)
+    return { several: true, explanations: captured(bytes, name, linkType) }
   const text = Buffer.from(bytes).toString('utf8')
   // A file of one bare packet: bytes that are no text.
   if (!isText(text)) return { several: false, explanations: [one(bytes, linkType)] }
   return fromText(text, linkType)
 }
 
-function fromCapture(bytes: Uint8Array, name: string, linkType: number | undefined): Gathered {
-  const explanations: Explanation[] = []
-  const add = (packet: CapturedPacket): void => {
-    explanations.push(explain(packet.bytes, linkType ?? packet.linkType, packet.originalLength))
+function* captured(bytes: Uint8Array, name: string, linkType: number | undefined): Generator<Explanation> {
+  let some = false
+  for (const packet of readCapture(bytes, name)) {
+    some = true
+    yield explain(packet.bytes, linkType ?? packet.linkType, packet.originalLength)
   }
-  try {
-    for (const packet of readCapture(bytes, name)) add(packet)
-  } catch (error) {
-    if (!(error instanceof WarrenError)) throw error
-    return { several: true, explanations, fault: error }
-  }
-  if (explanations.length === 0)
-    throw new WarrenError('INSPECT_NO_PACKET', 'no packet in this file', { where: name })
-  return { several: true, explanations }
+  if (!some) throw new WarrenError('INSPECT_NO_PACKET', 'no packet in this file', { where: name })
 }
 
 function fromText(text: string, linkType: number | undefined): Gathered {
