@@ -84,6 +84,10 @@ test('a line that is missing is said, with its place', () => {
   )
 })
 
+test('an odd last byte ends the row, even where copying has lost blanks', () => {
+  assert.equal(toHex(parseHexPaste('0000: 4500 00 ab')[0]!.bytes), '450000')
+})
+
 test('half a byte, and nothing at all, are said', () => {
   assert.throws(() => parseHexPaste('450'), /half a byte/)
   assert.throws(() => parseHexPaste('hello\n'), /no packet in this text/)

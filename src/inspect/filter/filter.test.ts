@@ -17,6 +17,7 @@ import {
   greOf,
   icmp6Message,
   inner,
+  ip,
   ip4Packet,
   ip6Packet,
   outer,
@@ -285,6 +286,19 @@ describe('what each form means', () => {
   test('other link types', () => {
     const icmp = matching('icmp and not ether src host fe:e1:ba:d0:00:01')
     assert.deepEqual(icmp, ['raw IPv4', 'loopback', 'cooked'])
+  })
+  test('a protocol behind an IPv6 fragment header', () => {
+    const header = Uint8Array.of(17, 0, 0, 1, 0, 0, 0, 7)
+    const bytes = frame(0x86dd, ip6Packet(outer6, 44, concatBytes(header, counting(16))))
+    assert.equal(compileFilter('udp')(bytes, 1), true)
+    assert.equal(compileFilter('ip6 proto 6')(bytes, 1), false)
+    // Ports are not looked for there, as BPF does not.
+    assert.equal(compileFilter('udp port 1')(bytes, 1), false)
+  })
+  test('there are no tags where there is no Ethernet', () => {
+    const bytes = ip4Packet([alice, ip('8.0.0.1')], 1, echo())
+    assert.equal(compileFilter('vlan or ip')(bytes, LinkType.raw), false)
+    assert.equal(compileFilter('ip or vlan')(bytes, LinkType.raw), true)
   })
   test('ports by name, in the transports that have it', () => {
     const dns = frame(0x0800, ip4Packet(outer, 17, udpDatagram(outer, [9999, 53], counting(3))))
