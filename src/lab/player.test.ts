@@ -154,3 +154,17 @@ ping -c1 192.168.1.1
   assert.match(played[1]!.stdout, / 1 packets received/)
   assert.equal(played[0]?.exit, 130)
 })
+
+test('who looks at what a command writes finds it written', async () => {
+  const played = await play(`# on the host
+tcpdump -n -i bridge1 icmp > /tmp/out
+tcpdump -i bridge1 -w /tmp/out.pcap
+# on alice
+ping -c1 192.168.1.2
+# on the host
+wc -l < /tmp/out
+tcpdump -n -r /tmp/out.pcap icmp
+`)
+  assert.equal(played[3]?.stdout.trim(), '2')
+  assert.equal(played[4]?.stdout.trimEnd().split('\n').length, 2)
+})

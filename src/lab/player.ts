@@ -49,6 +49,8 @@ interface Job {
   readonly terminal: Terminal
   readonly program: string
   readonly section: number
+  /** Where its output goes, if not to the terminal. */
+  readonly files: readonly string[]
   readonly played: PlayedCommand
   readonly done: Promise<void>
 }
@@ -112,9 +114,12 @@ export class Player {
     const where = this.#meant(name, text)
     const machine = this.#lab.machines.get(where)
     const program = programOf(text)
-    for (const job of [...this.#jobs])
-      if (job.machine === machine && job.program === program && job.section < this.#section)
-        await this.#end(job)
+    for (const job of [...this.#jobs]) {
+      if (job.machine !== machine) continue
+      const again = job.program === program && job.section < this.#section
+      // Whoever looks at what a command writes has ended it first: a file is whole only then.
+      if (again || job.files.some((file) => names(text, file))) await this.#end(job)
+    }
     // Between two lines that a person types there is time for what runs elsewhere to come to its end.
     if (this.#jobs.length > 0) await this.#lab.clock.advance(TYPING)
     const played: PlayedCommand = { host: where, command: text, stdout: '', stderr: '', exit: 0 }
@@ -167,7 +172,8 @@ export class Player {
         this.#jobs = this.#jobs.filter((one) => one !== job)
         this.#options.onEnd?.(played, 'ended')
       })
-      const job: Job = { machine, terminal, program, section: this.#section, played, done: ended }
+      const files = outputsOf(played.command)
+      const job: Job = { machine, terminal, program, section: this.#section, files, played, done: ended }
       this.#jobs.push(job)
     }
     this.#options.onEnd?.(played, how)
@@ -208,3 +214,10 @@ function assign(played: PlayedCommand, result: CommandResult, note: string): voi
 /** The program that a command line starts first: what stands before its first blank, without a path. */
 const programOf = (text: string): string =>
   /^\s*(?:\w+=\S*\s+)*(\S*)/.exec(text)?.[1]?.split('/').at(-1) ?? ''
+
+/** Files that a command line writes: behind `>`, and tcpdump's `-w`. */
+const outputsOf = (text: string): string[] =>
+  [...text.matchAll(/(?:>>?|\s-\w*w)\s*([\w./-]{2,})/g)].map(([, file]) => file!)
+
+/** True if the path stands in the text as a word of its own. */
+const names = (text: string, file: string): boolean => text.split(/[\s<>|;&"'=()]+/).includes(file)
