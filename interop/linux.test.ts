@@ -69,6 +69,9 @@ describe('warren up on a machine', { skip: missing('ping') }, () => {
   }
 
   test("the article's files, at both ends, and the same state after them as before", async () => {
+    // eth0's own link-local address becomes usable meanwhile (RFC 4862 section 5.4): that is to be over first.
+    for (const host of [a, b])
+      await until('eth0 is settled', () => !net.run(host, 'ip addr').includes('tentative'))
     const before = [links(a), net.run(a, 'ip route'), net.run(a, 'ip addr')]
     const alice = await up(a, hostnameGif0(ALICE))
     const bob = await up(b, hostnameGif0(BOB))
