@@ -1,6 +1,16 @@
+export {
+  POLICY_LIMIT,
+  type Policy,
+  type PolicyAction,
+  type PolicyDirection,
+  type PolicyProtocol,
+  type PortRange,
+  type TrafficSelector,
+} from '../stack/spd.js'
 export * from './data-path.js'
 export * from './definition.js'
 export * from './host.js'
 export * from './inner-source.js'
+export * from './ipsec/index.js'
 export * from './socket.js'
 export * from './tunnel.js'

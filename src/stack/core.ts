@@ -27,7 +27,7 @@ import { extraRoutes, RouteTable } from './routes.js'
 import { TcpLayer } from './tcp/index.js'
 import { tcpOptions } from './tcp-binding.js'
 import { TransportDemux } from './transport.js'
-import type { PacketFilter, StackSettings } from './types.js'
+import type { IpsecHook, PacketFilter, StackSettings } from './types.js'
 import { UdpLayer } from './udp.js'
 
 /** A timer queue that tells when its earliest deadline moves forward. */
@@ -60,6 +60,7 @@ export class Core {
   /** The latest time that anybody told us: for questions that come without one. */
   now: Instant = instantAt(0)
   filter: PacketFilter | undefined
+  ipsec: IpsecHook | undefined
 
   readonly local: LocalAddresses
   readonly routes: RouteTable

@@ -50,6 +50,20 @@ export function forwardIpv4(
     core.icmp.error(packet, ifc, IcmpType.destinationUnreachable, code, 0, now)
     return
   }
+  // RFC 4301 section 5.1: the policy before the tunnel, the hop before the policy (section 5.1.2.1, note 5).
+  const policy = core.ipsec?.covers(packet)
+  if (policy !== undefined) {
+    decrementTtl(bytes, start)
+    const result = core.ipsec!.protect(policy, packet, now)
+    if (result !== 'clear') {
+      if (result === 'ok') core.counters.add('ipv4.forwarded')
+      if (result === 'too-big') {
+        const code = IcmpUnreachable.fragmentationNeeded
+        core.icmp.error(packet, ifc, IcmpType.destinationUnreachable, code, core.ipsec!.largest, now)
+      }
+      return
+    }
+  }
   if (core.filter?.('out', way.interface, packet, now) === false) {
     core.counters.add('filter.out')
     return
@@ -61,7 +75,7 @@ export function forwardIpv4(
     core.icmp.error(packet, ifc, IcmpType.destinationUnreachable, code, way.mtu, now)
     return
   }
-  decrementTtl(bytes, start)
+  if (policy === undefined) decrementTtl(bytes, start)
   core.counters.add('ipv4.forwarded')
   if (way.route !== undefined) way.route.use++
   if (fits) core.link.send(way.interface, packet, way.nextHop, true, now)
@@ -110,6 +124,17 @@ export function forwardIpv6(
     core.icmpv6.error(packet, ifc, Icmpv6Type.destinationUnreachable, code, 0, now)
     return
   }
+  const policy = core.ipsec?.covers(packet)
+  if (policy !== undefined) {
+    bytes[start + V6.hopLimit] = bytes[start + V6.hopLimit]! - 1
+    const result = core.ipsec!.protect(policy, packet, now)
+    if (result !== 'clear') {
+      if (result === 'ok') core.counters.add('ipv6.forwarded')
+      if (result === 'too-big')
+        core.icmpv6.error(packet, ifc, Icmpv6Type.packetTooBig, 0, Math.max(1280, core.ipsec!.largest), now)
+      return
+    }
+  }
   if (core.filter?.('out', way.interface, packet, now) === false) {
     core.counters.add('filter.out')
     return
@@ -119,7 +144,7 @@ export function forwardIpv6(
     core.icmpv6.error(packet, ifc, Icmpv6Type.packetTooBig, 0, way.mtu, now)
     return
   }
-  bytes[start + V6.hopLimit] = bytes[start + V6.hopLimit]! - 1
+  if (policy === undefined) bytes[start + V6.hopLimit] = bytes[start + V6.hopLimit]! - 1
   core.counters.add('ipv6.forwarded')
   if (way.route !== undefined) way.route.use++
   core.link.send(way.interface, packet, way.nextHop, true, now)

@@ -147,6 +147,7 @@ export function copyPacket(packet: PacketBuffer): PacketBuffer {
   copy.outerTtl = packet.outerTtl
   copy.outerDontFragment = packet.outerDontFragment
   copy.outerFlowLabel = packet.outerFlowLabel
+  copy.outerIdentification = packet.outerIdentification
   copy.nesting = packet.nesting
   return copy
 }

@@ -26,11 +26,17 @@ export function localInput(core: Core, ifc: NetworkInterface, packet: PacketBuff
   else ipInput(core, ifc, packet, now)
 }
 
-/** An IP packet without a frame; the version in its first byte says which. */
-export function ipInput(core: Core, ifc: NetworkInterface, packet: PacketBuffer, now: Instant): void {
+/** An IP packet without a frame; the version in its first byte says which. `isProtected`: an SA brought it. */
+export function ipInput(
+  core: Core,
+  ifc: NetworkInterface,
+  packet: PacketBuffer,
+  now: Instant,
+  isProtected = false,
+): void {
   const version = packet.length > 0 ? packet.bytes[packet.start]! >> 4 : 0
-  if (version === IPV4) ipv4Input(core, ifc, packet, false, now)
-  else if (version === 6) ipv6Input(core, ifc, packet, false, now)
+  if (version === IPV4) ipv4Input(core, ifc, packet, false, now, isProtected)
+  else if (version === 6) ipv6Input(core, ifc, packet, false, now, isProtected)
   else {
     ifc.counters.errorsIn++
     core.counters.add('ip.version')

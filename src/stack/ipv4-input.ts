@@ -14,17 +14,22 @@ import {
   V4_OFFSET_MASK,
 } from './headers.js'
 import type { NetworkInterface } from './interface.js'
+import { admitted } from './ipsec.js'
 
 /** Loose and strict source route (RFC 791 section 3.1): not obeyed, as OpenBSD's ip.sourceroute=0. */
 const SOURCE_ROUTES = [131, 137]
 
-/** Takes a packet that starts at `packet.start`; `linkGroup`: its frame was for more than this host. */
+/**
+ * Takes a packet that starts at `packet.start`. `linkGroup`: its frame was for more than this host; `isProtected`: an SA
+ * brought it, and its policy was checked.
+ */
 export function ipv4Input(
   core: Core,
   ifc: NetworkInterface,
   packet: PacketBuffer,
   linkGroup: boolean,
   now: Instant,
+  isProtected = false,
 ): void {
   const { bytes, start } = packet
   const malformed = headerProblem(packet)
@@ -55,6 +60,7 @@ export function ipv4Input(
     core.counters.add('ipv4.unicastInGroupFrame')
     return
   }
+  if (!isProtected && !admitted(core, ifc, packet, destination, now)) return
   if (destination.isMulticast && !core.local.isMember(destination, false)) {
     core.counters.add('ipv4.notMember')
     return

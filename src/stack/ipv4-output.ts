@@ -14,6 +14,7 @@ import {
   writeIpv4Header,
 } from './headers.js'
 import { Identifications } from './identification.js'
+import { protectOutput } from './ipsec.js'
 import type { SendRequest, SendResult } from './types.js'
 import { findWay, type Way } from './way.js'
 
@@ -43,13 +44,17 @@ export class Ipv4Output {
     const dontFragment = request.dontFragment === true
     writeIpv4Header(packet.bytes, packet.start, length, {
       trafficClass: request.trafficClass ?? 0,
-      identification: this.#identifications.next(),
+      identification: request.identification || this.#identifications.next(),
       dontFragment,
       ttl: request.ttl || this.#core.settings.defaultTtl,
       protocol,
       source,
       destination,
     })
+    if (request.pastPolicies !== true) {
+      const result = protectOutput(this.#core, packet, way, now)
+      if (result !== 'clear') return result
+    }
     return this.#out(packet, way, now)
   }
 
@@ -67,7 +72,8 @@ export class Ipv4Output {
       writeUint16(bytes, start + V4.identification, this.#identifications.next())
     packet.kind = IPV4
     sealIpv4(bytes, start)
-    return this.#out(packet, way, now)
+    const result = protectOutput(this.#core, packet, way, now)
+    return result === 'clear' ? this.#out(packet, way, now) : result
   }
 
   #out(packet: PacketBuffer, way: Way, now: Instant): SendResult {

@@ -10,14 +10,19 @@ import type { Core } from './core.js'
 import { forwardIpv6 } from './forward.js'
 import { IPV6_HEADER, ipv6At, ipv6TrafficClass, V6 } from './headers.js'
 import type { NetworkInterface } from './interface.js'
+import { admitted } from './ipsec.js'
 
-/** Takes a packet that starts at `packet.start`; `linkGroup`: its frame was for more than this host. */
+/**
+ * Takes a packet that starts at `packet.start`. `linkGroup`: its frame was for more than this host; `isProtected`: an SA
+ * brought it, and its policy was checked.
+ */
 export function ipv6Input(
   core: Core,
   ifc: NetworkInterface,
   packet: PacketBuffer,
   linkGroup: boolean,
   now: Instant,
+  isProtected = false,
 ): void {
   const { bytes, start } = packet
   const malformed = headerProblem(packet)
@@ -38,6 +43,7 @@ export function ipv6Input(
     core.counters.add('ipv6.unicastInGroupFrame')
     return
   }
+  if (!isProtected && !admitted(core, ifc, packet, destination, now)) return
   const walk = new ChainWalk(core, ifc, packet, destination.isMulticast, now)
 
   if (destination.isMulticast) {

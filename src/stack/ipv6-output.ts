@@ -7,6 +7,7 @@ import type { Core } from './core.js'
 import { fragmentIpv6 } from './fragment.js'
 import { IPV6_HEADER, MAX_IPV6_PAYLOAD, sealIcmpv6, V6, withHeadroom, writeIpv6Header } from './headers.js'
 import type { NetworkInterface } from './interface.js'
+import { protectOutput } from './ipsec.js'
 import type { SendRequest, SendResult } from './types.js'
 import { findWay, type Way } from './way.js'
 
@@ -34,6 +35,10 @@ export class Ipv6Output {
     if (packet.length > MAX_IPV6_PAYLOAD) return 'too-big'
     if (request.nesting !== undefined) packet.nesting = request.nesting
     this.#prepend(packet, request, source, destination)
+    if (request.pastPolicies !== true) {
+      const result = protectOutput(this.#core, packet, way, now)
+      if (result !== 'clear') return result
+    }
     return this.#out(packet, way, request.dontFragment === true, now)
   }
 
@@ -60,7 +65,8 @@ export class Ipv6Output {
     if (typeof way === 'string') return way === 'blackhole' ? 'ok' : way
     writeUint16(bytes, start + V6.payloadLength, packet.length - IPV6_HEADER)
     packet.kind = IPV6
-    return this.#out(packet, way, false, now)
+    const result = protectOutput(this.#core, packet, way, now)
+    return result === 'clear' ? this.#out(packet, way, false, now) : result
   }
 
   #prepend(

@@ -20,7 +20,7 @@ import {
 } from '../base/index.js'
 import { addAddress, announce, ensureLinkLocal, removeAddress } from './addressing.js'
 import { Core } from './core.js'
-import { driverInput, localInput } from './input.js'
+import { driverInput, ipInput, localInput } from './input.js'
 import { NetworkInterface } from './interface.js'
 import { defaultLimits, type StackLimits } from './limits.js'
 import type { RouteTable } from './routes.js'
@@ -29,6 +29,7 @@ import { pathMtu, sourceFor } from './tcp-binding.js'
 import type {
   IcmpListener,
   InterfaceSpec,
+  IpsecHook,
   Neighbour,
   PacketFilter,
   ProtocolHandler,
@@ -102,6 +103,14 @@ export class Stack {
     this.#core.filter = filter
   }
 
+  /** IPsec's policies; `undefined`: none, everything goes in clear. */
+  get ipsec(): IpsecHook | undefined {
+    return this.#core.ipsec
+  }
+  set ipsec(hook: IpsecHook | undefined) {
+    this.#core.ipsec = hook
+  }
+
   /** The interface is down until `setUp`. @throws WarrenError STACK_INTERFACE_EXISTS. */
   addInterface(spec: InterfaceSpec, now: Instant): NetworkInterface {
     this.#core.now = now
@@ -168,6 +177,12 @@ export class Stack {
   inputLocal(ifc: NetworkInterface, packet: PacketBuffer, now: Instant): void {
     this.#core.now = now
     if (ifc.up) localInput(this.#core, ifc, packet, now)
+  }
+
+  /** The IP packet that an SA brought in by `ifc`, its policy checked: past counters, taps and policies. */
+  inputProtected(ifc: NetworkInterface, packet: PacketBuffer, now: Instant): void {
+    this.#core.now = now
+    if (ifc.up) ipInput(this.#core, ifc, packet, now, true)
   }
 
   /** Builds the IP header, chooses the way, fragments if it must and may. */

@@ -50,6 +50,7 @@ export class TransportDemux {
     packet.outerTrafficClass = received.trafficClass
     packet.outerTtl = received.ttl
     packet.outerDontFragment = received.dontFragment
+    packet.outerHeaderStart = received.ipStart
     const { start, end } = packet
     if (protocol === IpProtocol.icmp && received.family === 4) {
       this.#core.icmp.input(packet, received, now)

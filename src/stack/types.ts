@@ -3,6 +3,7 @@
  */
 import type { Instant, IpAddress, MacAddress, PacketBuffer } from '../base/index.js'
 import type { NetworkInterface } from './interface.js'
+import type { Policy } from './spd.js'
 
 /** What lies beneath an interface: a cable, a bridge port, a tunnel. */
 export interface Driver {
@@ -45,12 +46,18 @@ export interface SendRequest {
   readonly trafficClass?: number
   readonly dontFragment?: boolean
   readonly flowLabel?: number
+  /** IPv4 only; 0 or absent: the stack chooses. AH covers it, so its sender has to know it before. */
+  readonly identification?: number
   /** Tunnels that the payload already went through on this host; default: the buffer's own count. */
   readonly nesting?: number
   /** Leave by this interface: for link-local and multicast destinations, which name none themselves. */
   readonly interface?: NetworkInterface
   /** Ignore the routes; the destination must be on a link of ours (SO_DONTROUTE). */
   readonly onLinkOnly?: boolean
+  /**
+   * No policy is asked about this packet: it is what protects another (ESP, AH), or the talk that makes the SAs (IKE).
+   */
+  readonly pastPolicies?: boolean
 }
 
 /** What an IP header said of the payload that a handler gets. */
@@ -90,6 +97,25 @@ export type PacketFilter = (
   packet: PacketBuffer,
   now: Instant,
 ) => boolean
+
+/**
+ * Where IPsec stands in the stack (RFC 4301 section 5). The stack asks about every packet that leaves (whole, before it
+ * is cut into fragments) and about every one that arrives without protection (before fragments are joined); what the
+ * policies say, and the SAs behind them, are the hook's.
+ */
+export interface IpsecHook {
+  /** The policy that a packet on its way out must not pass unasked; `undefined`: it goes in clear. */
+  covers(packet: PacketBuffer): Policy | undefined
+  /**
+   * Sends a packet as `policy` says: protected, by `Stack.send` with `pastPolicies`, or nowhere. `clear`: it may go as it
+   * is. `too-big`: `largest` is what would fit.
+   */
+  protect(policy: Policy, packet: PacketBuffer, now: Instant): 'clear' | SendResult
+  /** After `too-big`: the largest packet in bytes that the way through the SA takes. */
+  readonly largest: number
+  /** A packet that no SA brought; `local`: it is for this host. False: dropped, and counted. */
+  admits(packet: PacketBuffer, local: boolean, now: Instant): boolean
+}
 
 /** A BPF tap: sees what the driver is handed and what it hands in. The bytes are lent for the call. */
 export type Tap = (packet: Uint8Array, direction: 'in' | 'out', now: Instant) => void

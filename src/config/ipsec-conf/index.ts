@@ -1,0 +1,5 @@
+export { checkSecretMode } from './keys.js'
+export { protocolName, serviceName } from './operands.js'
+export { type IpsecConfOptions, loadIpsecConf, parseIpsecConf } from './parse.js'
+export * from './rules.js'
+export type { Reader, ReadFile } from './tokens.js'
