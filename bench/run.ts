@@ -5,6 +5,7 @@
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   startup: () => import('./startup.js'),
   transforms: () => import('./transforms.js'),
+  crypto: () => import('./crypto.js'),
   dump: () => import('./dump.js'),
   throughput: () => import('./throughput.js'),
 }
