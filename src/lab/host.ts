@@ -20,6 +20,7 @@ import {
   type Host,
   type HostInterface,
   type InterfaceSpec,
+  Ipsec,
   innerSourceOf,
   type PathStatus,
   PathTable,
@@ -32,6 +33,9 @@ import type { LinkEnd } from './link.js'
 
 /** Tunnels and bridges of one packet on one host; the transforms and the bridge have their own, lower ones. */
 const NESTING_LIMIT = 16
+
+/** IP in IP: of a gif(4), or of an SA without keys. */
+const IPIP: readonly number[] = [IpProtocol.ipip, IpProtocol.ipv6]
 
 /** Names under which packets of nobody are counted and switches are looked up. */
 const protocolNames: Readonly<Record<number, string>> = {
@@ -56,6 +60,8 @@ export class VirtualHost implements Host {
   readonly counters: Counters = new Counters()
   /** net.inet.NAME.allow: whether packets of the protocol are heard at all. */
   readonly allow: Record<string, boolean> = { gre: true, etherip: true }
+  /** Policies and security associations; none until somebody makes some. */
+  readonly ipsec: Ipsec
   readonly #paths = new PathTable<TunnelPort>()
   #cancelTimer: (() => void) | undefined
   #timerAt: Instant | undefined
@@ -66,6 +72,14 @@ export class VirtualHost implements Host {
     this.random = random
     this.stack = new Stack({ name, random, ...(limits === undefined ? {} : { limits }) })
     this.stack.onWake = () => this.#arm()
+    this.ipsec = new Ipsec({
+      stack: this.stack,
+      random,
+      now: () => this.now(),
+      schedule: (at, callback) => this.schedule(at, callback),
+    })
+    // Always heard: that there is no SA is nothing that a stranger is told.
+    for (const protocol of [IpProtocol.esp, IpProtocol.ah, ...IPIP]) this.#listen(protocol)
   }
 
   now(): Instant {
@@ -142,14 +156,22 @@ export class VirtualHost implements Host {
     const { protocol } = path.spec.carrier
     const heard = this.#paths.has(protocol)
     this.#paths.add(path, port)
-    if (!heard) this.stack.handle(protocol, (packet, info, now) => this.#hear(protocol, packet, info, now))
+    if (!heard) this.#listen(protocol)
   }
 
   /** For `TunnelPort`. */
   removePath(path: DataPath): void {
     const { protocol } = path.spec.carrier
     this.#paths.remove(path)
-    if (!this.#paths.has(protocol)) this.stack.handle(protocol)
+    if (!this.#paths.has(protocol) && !IPIP.includes(protocol)) this.stack.handle(protocol)
+  }
+
+  #listen(protocol: number): void {
+    const isIpsec = protocol === IpProtocol.esp || protocol === IpProtocol.ah || IPIP.includes(protocol)
+    this.stack.handle(protocol, (packet, info, now) => {
+      if (isIpsec && this.ipsec.hear(protocol, packet, info, now)) return true
+      return this.#paths.has(protocol) && this.#hear(protocol, packet, info, now)
+    })
   }
 
   /** A carrier's payload has arrived. False: no tunnel of that protocol here, which the sender is told. */

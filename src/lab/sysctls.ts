@@ -88,6 +88,14 @@ function entriesOf(machine: LabMachine): Sysctl[] {
         machine.allow[key] = value !== 0
       },
     )
+  const enableOf = (protocol: 'esp' | 'ah'): Sysctl =>
+    integer(
+      `net.inet.${protocol}.enable`,
+      () => Number(machine.ipsec.enabled[protocol]),
+      (value) => {
+        machine.ipsec.enabled[protocol] = value !== 0
+      },
+    )
   const { settings } = stack
   return [
     constant('kern.ostype', 'OpenBSD'),
@@ -135,8 +143,8 @@ function entriesOf(machine: LabMachine): Sysctl[] {
     switchOf('net.inet.etherip.allow', 'etherip'),
     switchOf('net.inet.gre.allow', 'gre'),
     variable('net.inet.gre.wccp', 0, 2),
-    variable('net.inet.esp.enable', 1),
-    variable('net.inet.ah.enable', 1),
+    enableOf('esp'),
+    enableOf('ah'),
     variable('net.inet.ipcomp.enable', 0),
     integer(
       'net.inet6.ip6.forwarding',

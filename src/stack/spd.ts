@@ -112,14 +112,14 @@ export class Spd {
     this.#size++
   }
 
-  /** Removes the policy with this direction and selector; false if there is none. */
-  remove(direction: PolicyDirection, selector: TrafficSelector): boolean {
+  /** Removes the policy with this direction and selector and returns it; `undefined` if there is none. */
+  remove(direction: PolicyDirection, selector: TrafficSelector): Policy | undefined {
     const list = this.#lists[direction][selector.source.family]
     const at = list.findIndex((entry) => sameSelector(entry.policy.selector, selector))
-    if (at < 0) return false
-    list.splice(at, 1)
+    if (at < 0) return undefined
+    const [removed] = list.splice(at, 1)
     this.#size--
-    return true
+    return removed?.policy
   }
 
   clear(): void {

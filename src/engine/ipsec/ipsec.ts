@@ -103,14 +103,12 @@ export class Ipsec implements IpsecHook {
     this.#changed({ kind: 'policy-add', policy })
   }
 
+  /** False if there is none of that direction and selector. */
   removePolicy(direction: Policy['direction'], selector: TrafficSelector): boolean {
-    const policy = this.spd
-      .list()
-      .find((one) => one.direction === direction && JSON.stringify(one.selector) === JSON.stringify(selector))
-    const removed = this.spd.remove(direction, selector)
+    const policy = this.spd.remove(direction, selector)
     this.#chosen.clear()
-    if (removed && policy !== undefined) this.#changed({ kind: 'policy-delete', policy })
-    return removed
+    if (policy !== undefined) this.#changed({ kind: 'policy-delete', policy })
+    return policy !== undefined
   }
 
   /**
@@ -335,19 +333,25 @@ export class Ipsec implements IpsecHook {
       this.#chosenVersion = this.sad.version
     }
     const before = this.#chosen.get(policy)
-    if (before !== undefined && before.sa.mode === 'tunnel') return before
+    if (before !== undefined) return before
+    const { protocol, local } = policy
     const peer = policy.peer ?? destinationOf(packet)
-    const entry = this.sad.outbound(
-      policy.protocol,
+    // A packet between the SA's own ends needs no tunnel.
+    const transport = this.sad.outbound(
+      protocol,
       peer,
-      policy.local,
+      local,
       ({ sa }) =>
-        sa.mode === 'tunnel' ||
-        (sa.source.equals(sourceOf(packet)) && sa.destination.equals(destinationOf(packet))),
+        sa.mode === 'transport' &&
+        sa.source.equals(sourceOf(packet)) &&
+        sa.destination.equals(destinationOf(packet)),
     )
-    if (entry !== undefined && policy.peer !== undefined && entry.sa.mode === 'tunnel')
-      this.#chosen.set(policy, entry)
-    return entry
+    if (transport !== undefined) return transport
+    const tunnel = this.sad.outbound(protocol, peer, local, ({ sa }) => sa.mode === 'tunnel')
+    // Another packet of this policy could be one for transport mode, where there is such an SA at all.
+    if (tunnel !== undefined && policy.peer !== undefined && !this.sad.hasTransport)
+      this.#chosen.set(policy, tunnel)
+    return tunnel
   }
 
   /** ESP and AH to this host, ESP in UDP, IP in IP of an SA: protection itself, which no policy is asked about. */

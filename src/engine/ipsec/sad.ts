@@ -31,6 +31,11 @@ export class SecurityAssociationDatabase {
     return this.#size
   }
 
+  /** Whether some outbound SA is of transport mode. */
+  get hasTransport(): boolean {
+    return this.#outbound.some(({ sa }) => sa.mode === 'transport')
+  }
+
   /** @throws WarrenError IPSEC_SA_EXISTS 'File exists', IPSEC_LIMIT */
   add(entry: SaEntry): void {
     const { sa } = entry

@@ -2,6 +2,7 @@
 import type { LabCommand } from '../command.js'
 import { arp, ndp } from './arp.js'
 import { ifconfig } from './ifconfig.js'
+import { ipsecctl } from './ipsecctl.js'
 import { nc } from './nc.js'
 import { netstart } from './netstart.js'
 import { netstat } from './netstat.js'
@@ -16,6 +17,7 @@ export const guestCommands: Readonly<Record<string, LabCommand>> = {
   arp,
   hostname,
   ifconfig,
+  ipsecctl,
   nc,
   ndp,
   netstart,
