@@ -26,6 +26,13 @@ export class PacketBuffer {
   outerDontFragment = false
   /** Flow label of the header outside (IPv6 only). */
   outerFlowLabel = 0
+  /** Identification of the header outside (IPv4 only), which AH covers; outbound, 0 is the host's choice. */
+  outerIdentification = 0
+  /**
+   * Inbound: offset of the outer IP header, where the carrier left it whole in front of `start`; -1 where it did not.
+   * Only transforms that need its options or extension headers (IPsec in transport mode, AH) ask.
+   */
+  outerHeaderStart = -1
   /** How many tunnels this packet already went through on this host: what stops endless nesting. */
   nesting = 0
 
@@ -80,6 +87,8 @@ export class PacketBuffer {
     this.outerTtl = 0
     this.outerDontFragment = false
     this.outerFlowLabel = 0
+    this.outerIdentification = 0
+    this.outerHeaderStart = -1
     this.nesting = 0
   }
 }
