@@ -34,7 +34,18 @@ test('every jump size, at every size of window: after the jump exactly the windo
     const farthest = size > 1024 ? 40 : 2 * size + 70
     const jumps = [
       ...Array.from({ length: farthest }, (_, i) => i + 1),
-      ...[size - 33, size - 32, size - 1, size, size + 1, size + 31, size + 32, size + 33, 2 * size, 3 * size + 7],
+      ...[
+        size - 33,
+        size - 32,
+        size - 1,
+        size,
+        size + 1,
+        size + 31,
+        size + 32,
+        size + 33,
+        2 * size,
+        3 * size + 7,
+      ],
       ...[2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 33 + 5],
     ]
     for (const jump of jumps) {
@@ -196,7 +207,8 @@ test('reset forgets all, or takes all up to a number as seen', () => {
       window.reset(at, 7)
       for (let back = 0; back <= Math.min(at, 200); back++) assert.equal(window.check(at - back, 7), false)
       const next = 7n * 2n ** 32n + BigInt(at)
-      for (let ahead = 40n; ahead > 0n; ahead--) assert.ok(accept(window, next + ahead), `${size} ${at} ${ahead}`)
+      for (let ahead = 40n; ahead > 0n; ahead--)
+        assert.ok(accept(window, next + ahead), `${size} ${at} ${ahead}`)
       window.reset()
       assert.ok(window.check(at, 7))
       assert.deepEqual([window.low, window.high], [0, 0])

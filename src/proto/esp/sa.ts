@@ -149,9 +149,7 @@ export class Suite {
         ? provider.cipher(algorithm.name, key)
         : undefined
     this.mac =
-      integrity === undefined
-        ? undefined
-        : provider.mac(integrity, spec.keys.integrity ?? new Uint8Array(0))
+      integrity === undefined ? undefined : provider.mac(integrity, spec.keys.integrity ?? new Uint8Array(0))
     this.isGmac = encryption === 'ENCR_NULL_AUTH_AES_GMAC'
     this.isCtr = encryption === 'ENCR_AES_CTR'
     this.ivLength = algorithm?.ivLength ?? 0
