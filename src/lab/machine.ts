@@ -73,8 +73,9 @@ export class LabMachine extends VirtualHost {
     const { fs, stack } = this
     const loopback = this.device('lo0')?.interface
     if (loopback !== undefined) {
-      stack.addAddress(loopback, { address: Ipv4Address.loopback, prefixLength: 8 }, this.now())
+      // In the order in which OpenBSD's ifconfig shows them.
       stack.addAddress(loopback, { address: Ipv6Address.loopback, prefixLength: 128 }, this.now())
+      stack.addAddress(loopback, { address: Ipv4Address.loopback, prefixLength: 8 }, this.now())
       stack.setUp(loopback, true, this.now())
     }
     const problems: string[] = []

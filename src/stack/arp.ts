@@ -72,6 +72,8 @@ export class ArpCache {
     if (senderHardware.equals(mac)) return // our own, come back
     const forUs = ifc.hasAddress(targetProtocol)
     if (this.#core.local.owns(sender)) {
+      // Another interface of ours on the same link (vether and etherip in one bridge) is no rival.
+      if (this.#isOurMac(senderHardware)) return
       counters.add('arp.duplicateAddress')
       // Defend it (RFC 5227 section 2.4), but learn nothing of who claims it.
       if (ifc.hasAddress(sender)) this.#answer(ifc, message, now)
@@ -92,6 +94,11 @@ export class ArpCache {
       )
     }
     if (operation === ArpOperation.request && forUs) this.#answer(ifc, message, now)
+  }
+
+  #isOurMac(mac: MacAddress): boolean {
+    for (const { mac: own } of this.#core.interfaces.values()) if (own?.equals(mac)) return true
+    return false
   }
 
   #isOnLink(ifc: NetworkInterface, address: IpAddress): boolean {

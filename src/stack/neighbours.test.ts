@@ -117,6 +117,18 @@ test('who asks for us is answered and remembered; what nobody asked for is not',
   assert.equal(alice.counters.get('arp.overwritten'), 1)
 })
 
+test("another interface of this host on the same link does not claim its own host's address", () => {
+  const { network, alice, port } = probe()
+  const second = network.probe(alice, { kind: 'ethernet' })
+  port.take()
+  port.inject(arp(port, 1, second.ifc.mac!, '192.168.1.1', '192.168.1.1'))
+  assert.equal(alice.counters.get('arp.duplicateAddress'), 0)
+  assert.deepEqual(states(alice), [])
+  assert.deepEqual(port.take(), [])
+  port.inject(arp(port, 1, EVE, '192.168.1.1', '192.168.1.1'))
+  assert.equal(alice.counters.get('arp.duplicateAddress'), 1)
+})
+
 test('a claim on our own address is counted and answered, and never learned', () => {
   const { network, alice, port } = probe()
   port.inject(arp(port, 1, EVE, '192.168.1.1', '192.168.1.1'))

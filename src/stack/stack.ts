@@ -246,8 +246,8 @@ export class Stack {
     ifc.groups = ['lo']
     this.#core.loopbackInterface = ifc
     this.setUp(ifc, true, now)
-    this.addAddress(ifc, { address: Ipv4Address.loopback, prefixLength: 8 }, now)
     this.addAddress(ifc, { address: Ipv6Address.loopback, prefixLength: 128 }, now)
+    this.addAddress(ifc, { address: Ipv4Address.loopback, prefixLength: 8 }, now)
   }
 
   #neighbours(): Neighbour[] {
