@@ -1,5 +1,6 @@
 export * from './ecn.js'
 export * from './eoip/index.js'
+export * from './esp/index.js'
 export * from './etherip/index.js'
 export * from './gif/index.js'
 export * from './gre/index.js'

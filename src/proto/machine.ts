@@ -8,15 +8,25 @@
  */
 import type { Counters, Instant, IpAddress, PacketBuffer, PacketKind } from '../base/index.js'
 
-/** Who carries a tunnel's packets outside: an IP protocol between two addresses, or (later) UDP and TCP. */
+/** Who carries a tunnel's packets outside: an IP protocol or UDP between two addresses. */
 export interface IpCarrier {
   readonly kind: 'ip'
-  /** IANA protocol number: 4, 41, 47, 97. */
+  /** IANA protocol number: 4, 41, 47, 50, 51, 97. */
   readonly protocol: number
   readonly local: IpAddress
   readonly remote: IpAddress
 }
-export type Carrier = IpCarrier
+/** A pair of UDP ports: ESP in UDP (RFC 3948). The host writes and takes off the UDP header. */
+export interface UdpCarrier {
+  readonly kind: 'udp'
+  /** UDP's own protocol number. */
+  readonly protocol: 17
+  readonly local: IpAddress
+  readonly remote: IpAddress
+  readonly localPort: number
+  readonly remotePort: number
+}
+export type Carrier = IpCarrier | UdpCarrier
 
 /** A control datagram: the payload of the carrier (no outer IP header), from or to the peer. */
 export interface Datagram {

@@ -4,7 +4,7 @@
  */
 import { type Instant, type IpAddress, PacketBuffer, type PacketKind, parseIpAddress } from '../base/index.js'
 import { IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH, ipv4, ipv6, sealIpv4Checksum } from '../wire/index.js'
-import type { Datagram, IpCarrier, Machine, Output, Transform, Verdict } from './machine.js'
+import type { Carrier, Datagram, Machine, Output, Transform, Verdict } from './machine.js'
 
 function hold(condition: boolean, rule: string): void {
   if (!condition) throw new Error(`broken: ${rule}`)
@@ -85,7 +85,7 @@ export function process(
 }
 
 /** The outer packet as a host would send it: the carrier's IP header from a transform's metadata, then the payload. */
-export function carry(packet: PacketBuffer, carrier: IpCarrier, identification = 0): Uint8Array {
+export function carry(packet: PacketBuffer, carrier: Carrier, identification = 0): Uint8Array {
   const { local, remote, protocol } = carrier
   const dscp = packet.outerTrafficClass >>> 2
   const ecn = packet.outerTrafficClass & 3
