@@ -16,7 +16,7 @@ const outer = { local: ipOf('192.168.1.1'), remote: ipOf('192.168.1.2') }
 test('a transform that nobody knows is refused by name', () => {
   assert.throws(() => createTransforms({ protocol: 'vxlan' }), {
     code: 'TUNNEL_TRANSFORM',
-    message: 'no such transform: found vxlan, expected gif, gre, eoip, etherip',
+    message: 'no such transform: found vxlan, expected gif, gre, eoip, etherip, esp',
   })
 })
 
