@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   transforms: () => import('./transforms.js'),
   crypto: () => import('./crypto.js'),
   dump: () => import('./dump.js'),
+  offload: () => import('./offload.js'),
   throughput: () => import('./throughput.js'),
 }
 
