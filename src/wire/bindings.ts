@@ -1,6 +1,8 @@
 /** Which header follows which, as data: what a dissector walks. */
+import { ah } from './ah.js'
 import { arp } from './arp.js'
 import { eoip } from './eoip.js'
+import { esp, espTrailer } from './esp.js'
 import { etherip } from './etherip.js'
 import { ethernet, vlan } from './ethernet.js'
 import { gre } from './gre.js'
@@ -53,6 +55,9 @@ export type HeaderName =
   | 'gre'
   | 'eoip'
   | 'etherip'
+  | 'esp'
+  | 'espTrailer'
+  | 'ah'
 
 /** Every header by its name. */
 export const headers: Readonly<Record<HeaderName, AnyHeader>> = {
@@ -77,6 +82,9 @@ export const headers: Readonly<Record<HeaderName, AnyHeader>> = {
   gre,
   eoip,
   etherip,
+  esp,
+  espTrailer,
+  ah,
 }
 
 /** By EtherType: of an Ethernet frame, a VLAN tag, and a GRE packet of version 0. */
@@ -100,6 +108,8 @@ export const headerOfIpProtocol: Readonly<Record<number, HeaderName>> = {
   43: 'routingHeader',
   44: 'fragmentHeader',
   47: 'gre',
+  50: 'esp',
+  51: 'ah',
   58: 'icmpv6',
   60: 'destinationOptions',
   97: 'etherip',

@@ -1,8 +1,10 @@
 /** Packet formats: one declaration a header (layout.ts), and the checksums that go over more than one. */
+export * from './ah.js'
 export * from './arp.js'
 export * from './bindings.js'
 export * from './checksum.js'
 export * from './eoip.js'
+export * from './esp.js'
 export * from './etherip.js'
 export * from './ethernet.js'
 export * from './gre.js'

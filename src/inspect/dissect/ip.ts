@@ -1,10 +1,10 @@
 /** IPv4, IPv6 and its extension headers, and what their protocol number leads to. */
 import { readUint16 } from '../../base/index.js'
+import { AH_HEADER_LENGTH, ahLength } from '../../wire/ah.js'
 import { type HeaderName, headerOfIpProtocol, headers } from '../../wire/bindings.js'
 import { IPV4_HEADER_LENGTH, ipv4 } from '../../wire/ipv4.js'
 import { IPV6_HEADER_LENGTH, ipv6 } from '../../wire/ipv6.js'
-import type { FieldRange } from '../../wire/layout.js'
-import { IpProtocol, ipProtocolNames } from '../../wire/numbers.js'
+import { ipProtocolNames } from '../../wire/numbers.js'
 import { bytesField } from './layer.js'
 import { walkEthernet } from './link.js'
 import { walkIcmp, walkIcmpv6, walkTcp, walkUdp } from './transport.js'
@@ -102,6 +102,12 @@ export function walkProtocol(walk: Walk, protocol: number, extent: Extent, netwo
     case 'gre':
       walkGre(walk, extent, network)
       return
+    case 'esp':
+      walkEsp(walk, extent)
+      return
+    case 'ah':
+      walkAh(walk, extent, network)
+      return
     case 'etherip': {
       const layer = walk.header(headers.etherip, extent)!
       const inner = { ...extent, start: layer.end }
@@ -113,10 +119,6 @@ export function walkProtocol(walk: Walk, protocol: number, extent: Extent, netwo
       return
     }
     default: {
-      if (protocol === IpProtocol.esp) {
-        walkEsp(walk, extent)
-        return
-      }
       const what = ipProtocolNames[protocol]
       walk.payload(extent, what ?? `Protocol ${protocol}`, 'not looked into')
       return
@@ -153,31 +155,51 @@ function walkExtension(walk: Walk, name: ExtensionName, extent: Extent, network:
   walk.payload(inner, 'Fragment data', `from byte ${fragment & 0xfff8} of a fragmented packet`)
 }
 
-/** RFC 4303 section 2: what is in clear of ESP. */
-function walkEsp(walk: Walk, { start, end }: Extent): void {
-  const ref = 'RFC 4303 section 2'
-  const fields: FieldRange[] = []
-  const stops = [start, Math.min(end, start + 4), Math.min(end, start + 8), end]
-  const labels = ['Security parameters index (SPI)', 'Sequence number', 'Encrypted data and integrity check']
-  for (const [i, label] of labels.entries()) {
-    const [from, to] = [stops[i]!, stops[i + 1]!]
-    if (from >= to) continue
-    const number =
-      i === 1 && to - from === 4 ? { value: String(Number.parseInt(hexOf(walk.bytes, from, to), 16)) } : {}
-    const name = ['spi', 'sequenceNumber', 'data'][i]!
-    fields.push(bytesField(name, label, walk.bytes, from, to, { ref, ...number }))
+/** RFC 4302: what is behind it is as it was, only covered. */
+function walkAh(walk: Walk, extent: Extent, network: Network): void {
+  const { start, end } = extent
+  const layer = walk.header(headers.ah, extent)!
+  if (end - start < AH_HEADER_LENGTH) return
+  if (walk.layers.length >= MAXIMUM_LAYERS) {
+    walk.payload({ ...extent, start: layer.end })
+    return
   }
-  const title = 'Encapsulating Security Payload'
-  walk.add({
-    name: 'esp',
-    title,
-    ref,
-    start,
-    end,
-    depth: walk.depth,
-    fields,
+  const stop = start + ahLength(walk.bytes[start + 1]!)
+  if (stop < layer.end) {
+    walk.remark('payloadLength', {
+      problem: `found ${stop - start} bytes, expected at least ${AH_HEADER_LENGTH}`,
+    })
+    walk.payload({ ...extent, start: layer.end }, 'Data', 'not followed: the header above is wrong')
+    return
+  }
+  const icvEnd = Math.min(end, stop)
+  if (layer.end < icvEnd) {
+    const icv = bytesField('icv', 'Integrity check value (ICV)', walk.bytes, layer.end, icvEnd, {
+      ref: layer.ref,
+    })
+    walk.layers[walk.layers.length - 1] = { ...layer, end: icvEnd, fields: [...layer.fields, icv] }
+  }
+  if (stop <= end) walkProtocol(walk, walk.bytes[start]!, { ...extent, start: stop }, network)
+}
+
+/** RFC 4303 section 2: what is in clear of ESP. */
+export function walkEsp(walk: Walk, extent: Extent): void {
+  const { end } = extent
+  const layer = walk.header(headers.esp, extent)!
+  const rest =
+    layer.end < end
+      ? [
+          bytesField('data', 'Encrypted data and integrity check', walk.bytes, layer.end, end, {
+            ref: layer.ref,
+          }),
+        ]
+      : []
+  walk.layers[walk.layers.length - 1] = {
+    ...layer,
+    end: Math.max(layer.end, end),
+    fields: [...layer.fields, ...rest],
     note: 'its content needs the key',
-  })
+  }
 }
 
 type ExtensionName = 'hopByHop' | 'routingHeader' | 'fragmentHeader' | 'destinationOptions'
@@ -187,6 +209,3 @@ const isExtension = (name: HeaderName | undefined): name is ExtensionName =>
   name === 'routingHeader' ||
   name === 'fragmentHeader' ||
   name === 'destinationOptions'
-
-const hexOf = (bytes: Uint8Array, from: number, to: number): string =>
-  Array.from(bytes.subarray(from, to), (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -6,12 +6,14 @@ import {
   ICMPV6_FIRST_INFORMATIONAL,
   icmpErrorTypes,
 } from '../../wire/bindings.js'
+import { UDP_ENCAPSULATION_PORT, udpEncapsulated } from '../../wire/esp.js'
 import { ICMP_HEADER_LENGTH, IcmpType, icmp } from '../../wire/icmp.js'
 import { Icmpv6Type, icmpv6 } from '../../wire/icmpv6.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { tcp } from '../../wire/tcp.js'
 import { udp } from '../../wire/udp.js'
-import { walkIpv4, walkIpv6 } from './ip.js'
+import { walkEsp, walkIpv4, walkIpv6 } from './ip.js'
+import { bytesField } from './layer.js'
 import { echoData } from './payload.js'
 import type { Extent, Network, Walk } from './walk.js'
 
@@ -99,6 +101,34 @@ export function walkUdp(walk: Walk, extent: Extent, network: Network): void {
       problem: 'found 0, expected a checksum: over IPv6 it must be there (RFC 8200 section 8.1)',
     })
   else walk.remark('checksum', { meaning: 'none was computed' })
-  walk.payload({ ...datagram, start: layer.end })
+  const inner = { ...datagram, start: layer.end }
+  const ports = [readUint16(walk.bytes, start), readUint16(walk.bytes, start + 2)]
+  if (ports.includes(UDP_ENCAPSULATION_PORT)) walkEncapsulated(walk, inner)
+  else walk.payload(inner)
   walk.padding(datagram.end, end, 'behind the UDP datagram: not part of it')
+}
+
+/** RFC 3948 section 2: ESP, IKE behind four zeros, or one byte that keeps a NAT's mapping. */
+function walkEncapsulated(walk: Walk, extent: Extent): void {
+  const { start, end } = extent
+  switch (udpEncapsulated(walk.bytes, start, end)) {
+    case 'esp':
+      walkEsp(walk, extent)
+      return
+    case 'keepalive':
+      walk.payload(extent, 'NAT-keepalive', 'RFC 3948 section 2.3')
+      return
+    case 'ike':
+      walk.bytesLayer(
+        'marker',
+        'Non-ESP marker',
+        [bytesField('marker', 'Zero', walk.bytes, start, start + 4, { ref: 'RFC 3948 section 2.2' })],
+        start,
+        start + 4,
+      )
+      walk.payload({ ...extent, start: start + 4 }, 'Internet Key Exchange', 'not looked into')
+      return
+    case 'short':
+      walk.payload(extent)
+  }
 }

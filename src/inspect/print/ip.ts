@@ -94,7 +94,7 @@ function printPayload(p: Printing, at: number, payload: number, rest: number): b
       return false
     case IpProtocol.ah:
       p.out += `${addresses(p, at)}: `
-      printAh(p, payload, rest)
+      printAh(p, payload, rest, at, 4)
       return false
     default:
       p.out += `${addresses(p, at)}: ip-proto-${protocol} ${rest}`

@@ -105,7 +105,7 @@ function printChain(p: Printing, at: number, payloadLength: number): void {
         printEsp(p, here, rest)
         return
       case IpProtocol.ah:
-        printAh(p, here, rest)
+        printAh(p, here, rest, at, 6)
         return
       case IpProtocol.noNextHeader:
         p.out += 'no next header'

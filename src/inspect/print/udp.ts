@@ -1,10 +1,12 @@
 /** UDP: with -v its checksum is said, right or wrong. */
 import { pseudoHeaderSum, readUint16 } from '../../base/index.js'
 import { type ChecksumMismatch, checksumMismatch } from '../../wire/checksum.js'
+import { UDP_ENCAPSULATION_PORT } from '../../wire/esp.js'
 import { ipv4 } from '../../wire/ipv4.js'
 import { ipv6 } from '../../wire/ipv6.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { UDP_HEADER_LENGTH, udp } from '../../wire/udp.js'
+import { printEncapsulated } from './esp.js'
 import { udpPort } from './names.js'
 import { has, type Printing } from './printing.js'
 import { hex, ip4Text, ip6Text } from './text.js'
@@ -28,7 +30,12 @@ export function printUdp(p: Printing, start: number, length: number, ip: number,
   const claimed = readUint16(bytes, start + at.length)
   if (length < claimed) p.out += ` truncated-udp - ${claimed - length} bytes missing!`
   if (p.verbose > 0 && has(p, start, length)) p.out += checksumText(p, start, length, ip, family)
-  p.out += `udp ${length - UDP_HEADER_LENGTH}`
+  const data = start + UDP_HEADER_LENGTH
+  const isEncapsulated =
+    readUint16(bytes, start + at.sourcePort) === UDP_ENCAPSULATION_PORT ||
+    readUint16(bytes, start + at.destinationPort) === UDP_ENCAPSULATION_PORT
+  if (isEncapsulated) printEncapsulated(p, data, length - UDP_HEADER_LENGTH)
+  else p.out += `udp ${length - UDP_HEADER_LENGTH}`
 }
 
 function checksumText({ bytes }: Printing, start: number, length: number, ip: number, family: 4 | 6): string {

@@ -276,6 +276,7 @@ const broken: [name: string, change: Partial<SaSpec>, code: string][] = [
   ['an SPI of 33 bits', { spi: 2 ** 32 }, 'SA_SPI'],
   ['a window of 63', { window: 63 }, 'SA_WINDOW'],
   ['a window of 8193', { window: 8193 }, 'SA_WINDOW'],
+  ['a soft lifetime beyond the hard one', { lifetimes: { softSeconds: 9, hardSeconds: 8 } }, 'SA_LIFETIME'],
   ['a lifetime of nothing', { lifetimes: { hardBytes: 0 } }, 'SA_LIFETIME'],
   [
     'two integrities',

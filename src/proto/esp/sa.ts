@@ -181,6 +181,11 @@ export function checkSa(spec: SaSpec): void {
     refuse('SA_WINDOW', 'replay window', `${spec.window}`, '64 to 8192')
   for (const [name, value] of Object.entries(spec.lifetimes))
     if (typeof value !== 'number' || !(value > 0)) refuse('SA_LIFETIME', name, `${value}`, 'more than 0')
+  for (const unit of ['Bytes', 'Packets', 'Seconds'] as const) {
+    const [soft, hard] = [spec.lifetimes[`soft${unit}`], spec.lifetimes[`hard${unit}`]]
+    if (soft !== undefined && hard !== undefined && soft > hard)
+      refuse('SA_LIFETIME', `soft${unit} is beyond hard${unit}`, `${soft}`, `at most ${hard}`)
+  }
   if (protocol === 'ah') {
     if (suite.encryption !== undefined) refuse('SA_SUITE', 'AH does not encrypt', suite.encryption, 'none')
     if (suite.integrity === undefined) refuse('SA_SUITE', 'AH without integrity', 'none', 'an algorithm')
