@@ -3,7 +3,7 @@ import type { PathStatus } from '../engine/host.js'
 import { createTransforms, type TransformPair } from '../proto/transforms.js'
 import type { Carrier } from './carrier.js'
 import type { PlanePathSpec } from './messages.js'
-import type { PlaneInterface } from './plane.js'
+import type { PlaneInterface } from './plane-interface.js'
 
 export class PlanePath {
   readonly spec: PlanePathSpec

@@ -5,48 +5,24 @@
  *     interface ── read ──▶ outbound transform ──▶ carrier's batch ── sendmmsg ──▶
  *     interface ◀─ write ── source filter ◀── inbound transform ◀── recvmmsg ── carrier
  */
-import {
-  Counters,
-  ETHERNET,
-  IPV4,
-  IPV6,
-  ipAddressFrom,
-  OPAQUE,
-  PacketBuffer,
-  type PacketKind,
-} from '../base/index.js'
-import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
-import { Arena, BATCH, PACKET_LIMIT, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
+import { Counters, ipAddressFrom } from '../base/index.js'
+import { Arena, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
 import { Carrier, type MtuLookup } from './carrier.js'
-import { Errno, errnoName, LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
+import { LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
+import { type ControlTaker, Inbound } from './inbound.js'
 import type { CarrierSpec, PathCounts, PlaneInterfaceSpec, PlanePathSpec } from './messages.js'
+import { Outbound } from './outbound.js'
 import { PlanePath } from './path.js'
+import { PlaneInterface } from './plane-interface.js'
 import { pathMtu } from './raw-socket.js'
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './sockaddr.js'
-import { type RouteLookup, SourceFilter } from './source-filter.js'
+import type { RouteLookup } from './source-filter.js'
 
 /** How often the routes are asked for loops. */
 const LOOP_CHECK_MS = 1000
 
-/** A tunnel's interface in the data plane. */
-export class PlaneInterface {
-  readonly spec: PlaneInterfaceSpec
-  readonly paths: Map<string, PlanePath> = new Map()
-  /** By `PacketKind`. */
-  readonly byKind: (PlanePath | undefined)[] = new Array<PlanePath | undefined>(7).fill(undefined)
-  /** Only for IP packets: frames are a bridge's matter. */
-  readonly filter: SourceFilter | undefined
-  running = true
-
-  constructor(spec: PlaneInterfaceSpec, lookup: RouteLookup) {
-    this.spec = spec
-    this.filter = spec.layer === 'ip' ? new SourceFilter(spec.index, lookup) : undefined
-  }
-}
-
 export interface PlaneEvents {
-  /** A datagram that no transform claims; `payload` is the receiver's own. False: it could not be taken. */
-  control(path: PlanePath, payload: Uint8Array, ttl: number, trafficClass: number): boolean
+  readonly control: ControlTaker
   /** The interface was removed by somebody else. */
   lost(id: number, reason: string): void
 }
@@ -56,7 +32,8 @@ export class DataPlane {
   readonly drops: Counters = new Counters()
   readonly #arena: Arena = new Arena()
   readonly #c: Libc = libc()
-  readonly #packet: PacketBuffer
+  readonly #outbound: Outbound
+  readonly #inbound: Inbound
   readonly #wakeFd: number
   readonly #lookup: RouteLookup
   readonly #events: PlaneEvents
@@ -71,7 +48,8 @@ export class DataPlane {
     this.#wakeFd = wakeFd
     this.#lookup = lookup
     this.#events = events
-    this.#packet = new PacketBuffer(this.#arena.bytes, 0, 0)
+    this.#outbound = new Outbound(this.#arena, this.drops)
+    this.#inbound = new Inbound(this.#arena, this.drops, events.control)
   }
 
   addInterface(spec: PlaneInterfaceSpec): void {
@@ -152,9 +130,11 @@ export class DataPlane {
       const events = view.getUint16(pollFds + (i + 1) * POLLFD_LENGTH + 6, LITTLE_ENDIAN)
       if (events === 0) continue
       const side = polled[i]!
-      if (side instanceof Carrier) side.receive(this.#inbound, nowMs)
-      else if ((events & POLLIN) !== 0) this.#outbound(side, nowMs)
-      else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#lose(side, 'removed')
+      if (!(side instanceof PlaneInterface)) this.#inbound.turn(side, nowMs)
+      else if ((events & POLLIN) !== 0) {
+        const lost = this.#outbound.turn(side, nowMs)
+        if (lost !== undefined) this.#lose(side, lost)
+      } else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#lose(side, 'removed')
     }
   }
 
@@ -202,94 +182,4 @@ export class DataPlane {
     this.removeInterface(side.spec.id)
     this.#events.lost(side.spec.id, reason)
   }
-
-  #outbound(side: PlaneInterface, nowMs: number): void {
-    const { bytes, base } = this.#arena
-    const { fd, layer } = side.spec
-    const packet = this.#packet
-    let carrier: Carrier | undefined
-    for (let slot = 0; slot < BATCH; slot++) {
-      const start = this.#arena.sendSlot(slot)
-      const length = this.#c.read(fd, base + start, PACKET_LIMIT)
-      if (length <= 0) {
-        const errno = length < 0 ? this.#c.errno() : Errno.EAGAIN
-        if (errno !== Errno.EAGAIN && errno !== Errno.EINTR) this.#lose(side, errnoName(errno))
-        break
-      }
-      packet.reset(start, start + length, layer === 'ethernet' ? ETHERNET : ipKind(bytes[start]! >>> 4))
-      const path = side.byKind[packet.kind]
-      if (path === undefined) {
-        this.drops.add('send.noPath')
-        continue
-      }
-      if (!side.running) {
-        path.transforms.outbound.drops.add('notRunning')
-        continue
-      }
-      if (path.carrier.loops) {
-        path.transforms.outbound.drops.add('loop')
-        continue
-      }
-      if (path.transforms.outbound.process(packet) !== PASS) continue
-      path.packetsOut++
-      path.bytesOut += length
-      if (carrier !== path.carrier) {
-        carrier?.flush()
-        carrier = path.carrier
-      }
-      carrier.push(path, packet, nowMs)
-    }
-    carrier?.flush()
-  }
-
-  readonly #inbound = (
-    carrier: Carrier,
-    start: number,
-    end: number,
-    ttl: number,
-    trafficClass: number,
-    nowMs: number,
-  ): void => {
-    const packet = this.#packet
-    const { paths } = carrier
-    packet.reset(start, end, OPAQUE)
-    packet.outerTtl = ttl
-    packet.outerTrafficClass = trafficClass
-    for (let i = 0; i < paths.length; i++) {
-      const path = paths[i]!
-      const verdict = path.transforms.inbound.process(packet)
-      if (verdict === FOREIGN) continue
-      if (verdict === PASS) this.#deliver(path, nowMs)
-      else if (verdict === CONTROL) {
-        const taken = this.#events.control(path, this.#arena.bytes.slice(start, end), ttl, trafficClass)
-        if (!taken) path.transforms.inbound.drops.add('control.queue')
-      }
-      return
-    }
-    this.drops.add('path.none')
-  }
-
-  /** The packet goes to the interface, if its source may come from there. */
-  #deliver(path: PlanePath, nowMs: number): void {
-    const { start, end, kind } = this.#packet
-    const { spec, filter } = path.interface
-    if (filter !== undefined && (kind === IPV4 || kind === IPV6)) {
-      const reason = filter.refuses(this.#arena.bytes, start, kind, nowMs)
-      if (reason !== undefined) {
-        path.transforms.inbound.drops.add(reason)
-        return
-      }
-    }
-    if (this.#c.write(spec.fd, this.#arena.base + start, end - start) < 0) {
-      const errno = this.#c.errno()
-      path.transforms.inbound.drops.add(
-        errno === Errno.EIO ? 'interface.down' : `interface.${errnoName(errno)}`,
-      )
-      return
-    }
-    path.packetsIn++
-    path.bytesIn += end - start
-  }
 }
-
-const ipKind = (version: number): PacketKind => (version === 4 ? IPV4 : version === 6 ? IPV6 : OPAQUE)

@@ -1,0 +1,32 @@
+/** A tunnel's interface in the data plane: who takes its packets, and what may come out of it. */
+import type { PacketBuffer } from '../base/index.js'
+import type { PlaneInterfaceSpec } from './messages.js'
+import type { PlanePath } from './path.js'
+import { type RouteLookup, SourceFilter } from './source-filter.js'
+
+/** What decides in place of kinds and of the source filter, where an interface has IPsec policies. */
+export interface PacketPolicies {
+  /**
+   * The path that a packet of the interface takes. `undefined`: it is dropped, and the reason has been counted. Asked
+   * once for what the kernel hands over in one piece: all its segments have the same selectors.
+   */
+  choose(packet: PacketBuffer): PlanePath | undefined
+  /** The reason to count, unless the packet may have come by `path`. */
+  refuses(path: PlanePath, packet: PacketBuffer): string | undefined
+}
+
+export class PlaneInterface {
+  readonly spec: PlaneInterfaceSpec
+  readonly paths: Map<string, PlanePath> = new Map()
+  /** By `PacketKind`. */
+  readonly byKind: (PlanePath | undefined)[] = new Array<PlanePath | undefined>(7).fill(undefined)
+  /** Only for IP packets: frames are a bridge's matter. */
+  readonly filter: SourceFilter | undefined
+  policies: PacketPolicies | undefined
+  running = true
+
+  constructor(spec: PlaneInterfaceSpec, lookup: RouteLookup) {
+    this.spec = spec
+    this.filter = spec.layer === 'ip' ? new SourceFilter(spec.index, lookup) : undefined
+  }
+}
