@@ -1,0 +1,6 @@
+export * from './layouts.js'
+export * from './message.js'
+export * from './numbers.js'
+export * from './payloads.js'
+export * from './proposals.js'
+export * from './selectors.js'
