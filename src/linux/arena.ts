@@ -1,12 +1,13 @@
 /**
  * The data plane's memory: one block that the kernel reads and writes, laid out once.
  *
- *     poll fds | iovecs and mmsghdrs to send | the same to receive | slots to send | slots to receive
+ *     poll fds | iovecs and mmsghdrs to send | the same to receive | slots to send | slots to receive | segments
  *
  * Every structure's constant parts are written here; the data path only sets lengths.
  */
 import { HEADROOM, TAILROOM } from '../base/index.js'
 import { LITTLE_ENDIAN, NativeMemory } from './ffi.js'
+import { COALESCER_ROOM, PacketBlock } from './offload/index.js'
 import {
   CMSG_INT_SPACE,
   IOV_BASE,
@@ -36,6 +37,8 @@ export const PACKET_LIMIT = 65_535
 export const SLOT_HEADROOM: number = HEADROOM + 64
 /** Not a multiple of a page: slots would else all fall into the same lines of the cache. */
 const SLOT_STRIDE = 66_240
+/** Of what was cut from longer packets: some 2,000 segments of an Ethernet's length with their room. */
+const SEGMENTS_LENGTH: number = 4 << 20
 export const POLL_LIMIT = 4096
 export const POLLFD_LENGTH = 8
 
@@ -58,6 +61,8 @@ export class Arena {
   readonly memory: NativeMemory
   readonly bytes: Uint8Array
   readonly view: DataView
+  /** The same as numbers and sums. */
+  readonly block: PacketBlock
   readonly base: number
   readonly pollFds: number
   /** One pollfd more, for who waits for one descriptor alone. */
@@ -75,6 +80,11 @@ export class Arena {
   readonly #receiveControl: number
   readonly #sendSlots: number
   readonly #receiveSlots: number
+  /** `COALESCER_ROOM` bytes. */
+  readonly coalescer: number
+  /** Where segments are placed, one behind the other: `[segments, segmentsEnd)`. */
+  readonly segments: number
+  readonly segmentsEnd: number
 
   constructor() {
     let length = 0
@@ -98,9 +108,13 @@ export class Arena {
     this.#receiveControl = take(BATCH * RECEIVE_CONTROL_LENGTH)
     this.#sendSlots = take(BATCH * SLOT_STRIDE)
     this.#receiveSlots = take(BATCH * SLOT_STRIDE)
+    this.coalescer = take(COALESCER_ROOM)
+    this.segments = take(SEGMENTS_LENGTH)
+    this.segmentsEnd = length
     this.memory = new NativeMemory(length)
     this.bytes = this.memory.bytes
     this.view = this.memory.view
+    this.block = new PacketBlock(this.bytes)
     this.base = this.memory.base
     for (let i = 0; i < SEND_BATCH; i++) {
       this.#layMessage(this.send4, i, this.#sendIov + 2 * i * IOVEC_LENGTH)

@@ -108,7 +108,15 @@ export class LinuxHost implements Host {
     this.#shared.add(made.fd)
     this.#post({
       kind: 'interface',
-      spec: { id, name: spec.name, fd: made.fd, index: made.index, layer: spec.layer, mtu: spec.mtu },
+      spec: {
+        id,
+        name: spec.name,
+        fd: made.fd,
+        index: made.index,
+        layer: spec.layer,
+        mtu: spec.mtu,
+        offload: made.offload,
+      },
     })
     return made
   }

@@ -4,6 +4,7 @@ import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
 import type { Arena } from './arena.js'
 import type { Carrier, Receiver } from './carrier.js'
 import { Errno, errnoName, type Libc, libc } from './ffi.js'
+import { Coalescer, VNET_LENGTH, type Writer } from './offload/index.js'
 import type { PlanePath } from './path.js'
 
 /** Takes a datagram that no transform claims; `payload` is its own. False: it could not be taken. */
@@ -20,6 +21,9 @@ export class Inbound {
   readonly #drops: Counters
   readonly #control: ControlTaker
   readonly #packet: PacketBuffer
+  readonly #coalescer: Coalescer
+  /** Whose packets wait to be joined. */
+  #joining: PlanePath | undefined
 
   /** `drops`: of what belongs to no path. */
   constructor(arena: Arena, drops: Counters, control: ControlTaker) {
@@ -27,11 +31,20 @@ export class Inbound {
     this.#drops = drops
     this.#control = control
     this.#packet = new PacketBuffer(arena.bytes, 0, 0)
+    this.#coalescer = new Coalescer(arena.block, arena.base, arena.coalescer, this.#writeJoined)
   }
 
   /** Reads one batch of the carrier. */
   turn(carrier: Carrier, nowMs: number): void {
     carrier.receive(this.#take, nowMs)
+    this.#flush()
+  }
+
+  /** The received bytes are about to be overwritten. */
+  #flush(): void {
+    if (this.#joining === undefined) return
+    this.#coalescer.flush()
+    this.#joining = undefined
   }
 
   readonly #take: Receiver = (carrier, start, end, ttl, trafficClass, nowMs): void => {
@@ -62,15 +75,47 @@ export class Inbound {
       path.transforms.inbound.drops.add(reason)
       return
     }
-    if (this.#c.writeAt(path.interface.spec.fd, this.#arena.base + start, end - start) < 0) {
-      const errno = this.#c.errno()
-      path.transforms.inbound.drops.add(
-        errno === Errno.EIO ? 'interface.down' : `interface.${errnoName(errno)}`,
-      )
+    const { kind } = this.#packet
+    const { offload } = path.interface.spec
+    if (offload && (kind === IPV4 || kind === IPV6)) {
+      if (this.#joining !== path) {
+        this.#flush()
+        this.#joining = path
+      }
+      this.#coalescer.add(start, end, kind)
       return
     }
-    path.packetsIn++
-    path.bytesIn += end - start
+    // Every carrier has had an outer header in front, where the virtio header finds room.
+    const from = offload ? start - VNET_LENGTH : start
+    if (offload) this.#arena.bytes.fill(0, from, start)
+    this.#account(
+      path,
+      this.#c.writeAt(path.interface.spec.fd, this.#arena.base + from, end - from),
+      1,
+      end - start,
+    )
+  }
+
+  readonly #writeJoined: Writer = (iov, count, packets, length): void => {
+    const path = this.#joining!
+    this.#account(
+      path,
+      this.#c.writev(path.interface.spec.fd, this.#arena.base + iov, count),
+      packets,
+      length,
+    )
+  }
+
+  /** Counts what was written: `packets` packets of `bytes` bytes together, or dropped by the interface. */
+  #account(path: PlanePath, written: number, packets: number, bytes: number): void {
+    if (written >= 0) {
+      path.packetsIn += packets
+      path.bytesIn += bytes
+      return
+    }
+    const errno = this.#c.errno()
+    const reason = errno === Errno.EIO ? 'interface.down' : `interface.${errnoName(errno)}`
+    path.transforms.inbound.drops.add(reason, packets)
   }
 
   /** Why the packet may not come out of `path`: by the policies where there are some, else by its source. */

@@ -1,10 +1,12 @@
 /** A tunnel's interface on this machine: made through /dev/net/tun, set up through rtnetlink. */
+import { concatBytes } from '../base/index.js'
 import type { HostInterface, InterfaceSpec, PathStatus } from '../engine/host.js'
 import type { Carrier, Datagram, Packet, PathSpec } from '../proto/machine.js'
 import { libc } from './ffi.js'
 import type { PathCounts } from './messages.js'
+import { VNET_LENGTH } from './offload/index.js'
 import type { RouteNetlink } from './rtnetlink.js'
-import { openTun } from './tun.js'
+import { type OpenedTun, openTun } from './tun.js'
 
 /** What an interface asks of its host. */
 export interface InterfaceOwner {
@@ -21,11 +23,16 @@ export interface InterfaceOwner {
  */
 const QUEUE_LENGTH = 1000
 
+/** The virtio header of a packet that is whole. */
+const NO_OFFLOAD: Uint8Array = new Uint8Array(VNET_LENGTH)
+
 const NOTHING = { packets: 0, bytes: 0, drops: {} } as const
 
 export class LinuxInterface implements HostInterface {
   readonly name: string
   readonly fd: number
+  /** A virtio header stands before every packet, in both directions. */
+  readonly offload: boolean
   /** The kernel's number of it. */
   readonly index: number
   readonly paths: Map<string, { carrier: Carrier; onControl: (datagram: Datagram) => void }> = new Map()
@@ -33,9 +40,16 @@ export class LinuxInterface implements HostInterface {
   readonly #owner: InterfaceOwner
   #destroyed = false
 
-  private constructor(name: string, fd: number, index: number, netlink: RouteNetlink, owner: InterfaceOwner) {
+  private constructor(
+    name: string,
+    { fd, offload }: OpenedTun,
+    index: number,
+    netlink: RouteNetlink,
+    owner: InterfaceOwner,
+  ) {
     this.name = name
     this.fd = fd
+    this.offload = offload
     this.index = index
     this.#netlink = netlink
     this.#owner = owner
@@ -43,14 +57,14 @@ export class LinuxInterface implements HostInterface {
 
   /** Makes it with its addresses and routes, or throws and leaves nothing. */
   static create(spec: InterfaceSpec, netlink: RouteNetlink, owner: InterfaceOwner): LinuxInterface {
-    const fd = openTun(spec.name, spec.layer)
+    const opened = openTun(spec.name, spec.layer)
     try {
       const index = libc().if_nametoindex(spec.name)
       setUp(spec, index, netlink)
-      return new LinuxInterface(spec.name, fd, index, netlink, owner)
+      return new LinuxInterface(spec.name, opened, index, netlink, owner)
     } catch (error) {
       // The interface goes with its descriptor.
-      libc().close(fd)
+      libc().close(opened.fd)
       throw error
     }
   }
@@ -65,7 +79,9 @@ export class LinuxInterface implements HostInterface {
 
   /** A packet that an interface does not take (it is down) is lost, as the worker's are. */
   deliver(packet: Packet): void {
-    if (!this.#destroyed) libc().write(this.fd, packet.bytes, packet.bytes.length)
+    if (this.#destroyed) return
+    const bytes = this.offload ? concatBytes(NO_OFFLOAD, packet.bytes) : packet.bytes
+    libc().write(this.fd, bytes, bytes.length)
   }
 
   setRunning(running: boolean): void {

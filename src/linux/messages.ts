@@ -23,6 +23,8 @@ export interface PlaneInterfaceSpec {
   readonly index: number
   readonly layer: 'ip' | 'ethernet'
   readonly mtu: number
+  /** A virtio header stands before every packet, in both directions. */
+  readonly offload: boolean
 }
 
 export interface PlanePathSpec {

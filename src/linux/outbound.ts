@@ -1,17 +1,35 @@
 /** From the interfaces to the carriers: what the kernel hands over, through the outbound transform, in batches. */
-import { type Counters, ETHERNET, IPV4, IPV6, OPAQUE, PacketBuffer, type PacketKind } from '../base/index.js'
+import {
+  type Counters,
+  ETHERNET,
+  IPV4,
+  IPV6,
+  OPAQUE,
+  PacketBuffer,
+  type PacketKind,
+  TAILROOM,
+} from '../base/index.js'
 import { PASS } from '../proto/machine.js'
-import { type Arena, BATCH, PACKET_LIMIT } from './arena.js'
+import { type Arena, BATCH, PACKET_LIMIT, SLOT_HEADROOM } from './arena.js'
 import type { Carrier } from './carrier.js'
 import { Errno, errnoName, type Libc, libc } from './ffi.js'
+import { Segmenter, VNET_LENGTH } from './offload/index.js'
 import type { PlanePath } from './path.js'
 import type { PlaneInterface } from './plane-interface.js'
+
+/** Packets of one turn: as many go out before the others are heard again. */
+const TURN_LIMIT = 512
 
 export class Outbound {
   readonly #arena: Arena
   readonly #c: Libc = libc()
   readonly #drops: Counters
   readonly #packet: PacketBuffer
+  readonly #segmenter: Segmenter
+  /** Where the next segment is placed. */
+  #room: number
+  /** Packets that went out in this turn. */
+  #count = 0
   /** Who has packets to flush. */
   #carrier: Carrier | undefined
 
@@ -20,26 +38,72 @@ export class Outbound {
     this.#arena = arena
     this.#drops = drops
     this.#packet = new PacketBuffer(arena.bytes, 0, 0)
+    this.#segmenter = new Segmenter(arena.block)
+    this.#room = arena.segments
   }
 
   /** Reads one batch. Returns errno's name where the interface is gone. */
   turn(side: PlaneInterface, nowMs: number): string | undefined {
     const { base } = this.#arena
+    const { fd, offload } = side.spec
+    const header = offload ? VNET_LENGTH : 0
     let lost: string | undefined
-    for (let slot = 0; slot < BATCH; slot++) {
+    this.#count = 0
+    this.#room = this.#arena.segments
+    for (let slot = 0; slot < BATCH && this.#count < TURN_LIMIT; ) {
       const start = this.#arena.sendSlot(slot)
-      const length = this.#c.read(side.spec.fd, base + start, PACKET_LIMIT)
+      const length = this.#c.read(fd, base + start - header, header + PACKET_LIMIT) - header
       if (length <= 0) {
-        const errno = length < 0 ? this.#c.errno() : Errno.EAGAIN
+        const errno = length < -header ? this.#c.errno() : Errno.EAGAIN
         if (errno !== Errno.EAGAIN && errno !== Errno.EINTR) lost = errnoName(errno)
         break
       }
+      this.#count++
       const path = this.#pathFor(side, start, start + length)
-      if (path !== undefined) this.#send(path, nowMs)
+      if (path === undefined) continue
+      if (!offload) {
+        this.#send(path, nowMs)
+        slot++
+      } else if (!this.#segmenter.begin(start, start + length)) {
+        path.transforms.outbound.drops.add('interface.offload')
+      } else if (this.#segmenter.cuts) {
+        // Its segments are copied out: the next packet is read into the same place.
+        this.#sendSegments(path, nowMs)
+      } else {
+        this.#send(path, nowMs)
+        slot++
+      }
     }
     this.#carrier?.flush()
     this.#carrier = undefined
     return lost
+  }
+
+  #sendSegments(path: PlanePath, nowMs: number): void {
+    const { bytes } = this.#arena
+    const packet = this.#packet
+    const segmenter = this.#segmenter
+    const { kind } = packet
+    while (segmenter.next()) {
+      const { start, end } = segmenter
+      const at = this.#place(end - start)
+      bytes.copyWithin(at, start, end)
+      packet.reset(at, at + end - start, kind)
+      this.#send(path, nowMs)
+      this.#count++
+    }
+  }
+
+  /** Offset of `length` free bytes with room on both sides. */
+  #place(length: number): number {
+    const taken = (SLOT_HEADROOM + length + TAILROOM + 63) & ~63
+    if (this.#room + taken > this.#arena.segmentsEnd) {
+      this.#carrier?.flush()
+      this.#room = this.#arena.segments
+    }
+    const at = this.#room + SLOT_HEADROOM
+    this.#room += taken
+    return at
   }
 
   /** The path that takes `[start, end)`, which becomes the packet; where none does, the reason is counted. */

@@ -91,7 +91,7 @@ describe('the data plane', { skip }, () => {
         lost: (_id, reason) => lost.push(reason),
       },
     )
-    plane.addInterface({ id: 1, name: 'gif0', fd: tun, index: TUNNEL, layer, mtu: 1280 })
+    plane.addInterface({ id: 1, name: 'gif0', fd: tun, index: TUNNEL, layer, mtu: 1280, offload: false })
     const { protocol } = paths[0]!.carrier
     plane.addCarrier(
       {

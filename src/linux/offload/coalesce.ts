@@ -52,7 +52,7 @@ const FLOW_ROOM: number = VNET_ROOM + (SEGMENT_LIMIT + 1) * IOVEC_LENGTH
 /** Bytes that a coalescer takes for itself in the block: the last room is of packets that go alone. */
 export const COALESCER_ROOM: number = (FLOW_LIMIT + 1) * FLOW_ROOM
 
-/** Writes `count` iovecs at `iov`, which hold `packets` packets of `length` bytes without the virtio header. */
+/** Writes `count` iovecs at `iov`: what became of `packets` packets, whose lengths add up to `length`. */
 export type Writer = (iov: number, count: number, packets: number, length: number) => void
 
 /** A connection whose segments wait. */
@@ -270,7 +270,7 @@ export class Coalescer {
     const type = (flow.v4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) | ecn
     view.setUint16(tcp + TCP_CHECKSUM, foldSum(this.#pseudoSum(start, start + length, flow.v4, transport)))
     this.#writeHeader(room, VNET_F_NEEDS_CSUM, type, flow.headers, flow.size, transport, TCP_CHECKSUM)
-    this.#write(room + VNET_ROOM, count + 1, count, length)
+    this.#write(room + VNET_ROOM, count + 1, count, length + (count - 1) * flow.headers)
   }
 
   #writeAlone(start: number, end: number, flags: number): void {

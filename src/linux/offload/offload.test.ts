@@ -72,8 +72,9 @@ function join(
     const [first, ...rest] = pieces
     assert.equal(first!.length, 10)
     const bytes = new Uint8Array(Buffer.concat(rest))
-    assert.equal(bytes.length, length)
-    written.push({ header: readVnetHeader(new DataView(first!.buffer), 0), bytes, packets: packetsIn })
+    const header = readVnetHeader(new DataView(first!.buffer), 0)
+    assert.equal(length, bytes.length + (packetsIn - 1) * header.hdrLen, 'the lengths that they came with')
+    written.push({ header, bytes, packets: packetsIn })
   })
   let at = COALESCER_ROOM + phase
   for (const packet of packets) {
