@@ -1,273 +1,66 @@
-/** A raw socket in the data plane: batches out and in. The outer header of IPv4 is written here. */
-import { Counters, type PacketBuffer, readUint32 } from '../base/index.js'
-import { type Arena, BATCH, CONTROL_HOPLIMIT, CONTROL_TCLASS, SEND_BATCH } from './arena.js'
-import { Errno, errnoName, LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
+/** What carries a tunnel's packets outside, as the data plane sees it: batches out and in. */
+import type { Counters, PacketBuffer } from '../base/index.js'
 import type { CarrierSpec } from './messages.js'
 import type { PlanePath } from './path.js'
-import { IPV4_OUTER_LENGTH, IPV6_OUTER_LENGTH, pathMtu } from './raw-socket.js'
-import {
-  IPPROTO_IPV6,
-  IPV6_HOPLIMIT,
-  IPV6_TCLASS,
-  MMSGHDR_LENGTH,
-  MSG_CONTROLLEN,
-  MSG_LEN,
-  MSG_NAMELEN,
-  POLLOUT,
-  SIN6_ADDR,
-  SOCKADDR_IN6_LENGTH,
-} from './sockaddr.js'
+import { pathMtu } from './raw-socket.js'
+
+/** What is done with each payload that came: `packet` is it, in the arena, with the outer metadata set. */
+export type Receiver = (carrier: Carrier, packet: PacketBuffer, nowMs: number) => void
+
+/** Path MTU of a connected socket; `undefined` where there is no way now. */
+export type MtuLookup = (fd: number, family: 4 | 6) => number | undefined
+
+export interface Carrier {
+  readonly spec: CarrierSpec
+  /** In the order of their installation: the order in which they are asked. */
+  readonly paths: PlanePath[]
+  /** What belongs to none of them. */
+  readonly drops: Counters
+  /** What is sent comes back into the tunnels that send it: the plane's finding, renewed by it. */
+  loops: boolean
+  /** Adds a payload (in the arena, and left alone until `flush`) to the batch. */
+  push(path: PlanePath, packet: PacketBuffer, nowMs: number): void
+  /** Sends what is batched. What the kernel refuses is dropped and counted by errno. */
+  flush(): void
+  /** Reads one batch; `packet` is set to each payload in turn. True: there may be more. */
+  receive(packet: PacketBuffer, take: Receiver, nowMs: number): boolean
+}
 
 /** How often the kernel is asked for the path MTU. */
 const MTU_CHECK_MS = 1000
 /** RFC 1122 section 3.3.3: every destination takes this much. */
 const FALLBACK_MTU = 576
-/** How long a full send buffer is waited for before the rest of a batch is dropped. */
-const SEND_WAIT_MS = 10
+/** RFC 8200 section 5. */
+const FALLBACK_MTU6 = 1280
+/** No link has less (RFC 791). */
+const LEAST_MTU = 68
 
-const IP_DONT_FRAGMENT = 0x4000
-const IP_MORE_FRAGMENTS = 0x2000
-
-/** What is done with each payload that came: offsets into the arena. */
-export type Receiver = (
-  carrier: Carrier,
-  start: number,
-  end: number,
-  ttl: number,
-  trafficClass: number,
-  nowMs: number,
-) => void
-
-/** Path MTU of a connected socket; `undefined` where there is no way now. */
-export type MtuLookup = (fd: number, family: 4 | 6) => number | undefined
-
-export class Carrier {
-  readonly spec: CarrierSpec
-  /** In the order of their installation: the order in which they are asked. */
-  readonly paths: PlanePath[] = []
-  readonly drops: Counters = new Counters()
-  /** What is sent comes back into the tunnels that send it: the plane's finding, renewed by it. */
-  loops = false
-  readonly #arena: Arena
-  readonly #c: Libc
+/** The path MTU of one carrier, asked for now and then. */
+export class PathMtu {
   readonly #fd: number
-  readonly #v4: boolean
-  readonly #messages: number
-  readonly #received: number
-  readonly #local: number
-  readonly #remote: number
-  readonly #batchPaths: (PlanePath | undefined)[] = new Array<PlanePath | undefined>(SEND_BATCH).fill(
-    undefined,
-  )
-  readonly #mtuOf: MtuLookup
-  #batched = 0
+  readonly #family: 4 | 6
+  readonly #lookup: MtuLookup
   #mtu: number
-  #mtuUntil = 0
-  #identification: number
+  #until = 0
 
-  constructor(spec: CarrierSpec, arena: Arena, identification: number, mtuOf: MtuLookup = pathMtu) {
-    this.#mtuOf = mtuOf
-    this.spec = spec
-    this.#arena = arena
-    this.#c = libc()
-    this.#fd = spec.fd
-    this.#v4 = spec.family === 4
-    this.#messages = this.#v4 ? arena.send4 : arena.send6
-    this.#received = this.#v4 ? arena.receive4 : arena.receive6
-    this.#local = this.#v4 ? readUint32(spec.local, 0) : 0
-    this.#remote = this.#v4 ? readUint32(spec.remote, 0) : 0
-    this.#mtu = this.#v4 ? FALLBACK_MTU : 1280
-    this.#identification = identification
+  constructor({ fd, family }: CarrierSpec, lookup: MtuLookup = pathMtu) {
+    this.#fd = fd
+    this.#family = family
+    this.#lookup = lookup
+    this.#mtu = family === 4 ? FALLBACK_MTU : FALLBACK_MTU6
   }
 
-  /** Adds a payload (in the arena, and left alone until `flush`) to the batch. */
-  push(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
-    if (this.#batched === SEND_BATCH) this.flush()
-    if (this.#v4) this.#push4(path, packet, nowMs)
-    else this.#push6(path, packet, nowMs)
-  }
-
-  #push4(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
-    const length = IPV4_OUTER_LENGTH + packet.end - packet.start
-    if (nowMs >= this.#mtuUntil) this.#checkMtu(nowMs)
-    if (length > this.#mtu) {
-      if (packet.outerDontFragment || length > 65_535) path.transforms.outbound.drops.add('outer.tooBig')
-      else this.#pushFragments(path, packet)
-      return
+  at(nowMs: number): number {
+    if (nowMs >= this.#until) {
+      this.#until = nowMs + MTU_CHECK_MS
+      const mtu = this.#lookup(this.#fd, this.#family)
+      if (mtu !== undefined && mtu >= LEAST_MTU) this.#mtu = mtu
     }
-    const start = packet.start - IPV4_OUTER_LENGTH
-    // The kernel fills in an identification of its own where it is 0.
-    this.#writeHeader(start, length, packet, 0, packet.outerDontFragment ? IP_DONT_FRAGMENT : 0)
-    const i = this.#batched++
-    this.#arena.setSent(this.#messages, i, start, packet.end)
-    this.#batchPaths[i] = path
+    return this.#mtu
   }
 
-  /** RFC 791 section 3.2: every part but the last a multiple of 8 bytes. */
-  #pushFragments(path: PlanePath, packet: PacketBuffer): void {
-    const chunk = (this.#mtu - IPV4_OUTER_LENGTH) & ~7
-    this.#identification = (this.#identification + 1) & 0xffff || 1
-    const identification = this.#identification
-    for (let at = packet.start; at < packet.end; at += chunk) {
-      if (this.#batched === SEND_BATCH) this.flush()
-      const end = Math.min(at + chunk, packet.end)
-      const i = this.#batched++
-      const header = this.#arena.setSentWithHeader(this.#messages, i, IPV4_OUTER_LENGTH, at, end)
-      const fragment = ((at - packet.start) >>> 3) | (end < packet.end ? IP_MORE_FRAGMENTS : 0)
-      this.#writeHeader(header, IPV4_OUTER_LENGTH + end - at, packet, identification, fragment)
-      this.#batchPaths[i] = path
-    }
-  }
-
-  /** RFC 791 section 3.1. The kernel fills in the checksum (raw(7), IP_HDRINCL). */
-  #writeHeader(
-    at: number,
-    length: number,
-    packet: PacketBuffer,
-    identification: number,
-    fragment: number,
-  ): void {
-    const { view } = this.#arena
-    view.setUint32(at, 0x45000000 | (packet.outerTrafficClass << 16) | length)
-    view.setUint32(at + 4, (identification << 16) | fragment)
-    view.setUint32(at + 8, ((packet.outerTtl || this.spec.defaultTtl) << 24) | (this.spec.protocol << 16))
-    view.setUint32(at + 12, this.#local)
-    view.setUint32(at + 16, this.#remote)
-  }
-
-  #push6(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
-    const { view } = this.#arena
-    if (packet.outerDontFragment) {
-      // The kernel cuts what is too long, and heeds IPV6_DONTFRAG for few protocols.
-      if (nowMs >= this.#mtuUntil) this.#checkMtu(nowMs)
-      if (IPV6_OUTER_LENGTH + packet.end - packet.start > this.#mtu) {
-        path.transforms.outbound.drops.add('outer.tooBig')
-        return
-      }
-    }
-    const i = this.#batched++
-    this.#arena.setSent(this.#messages, i, packet.start, packet.end)
-    const control = this.#arena.sendControl(i)
-    view.setInt32(control + CONTROL_HOPLIMIT, packet.outerTtl || this.spec.defaultTtl, LITTLE_ENDIAN)
-    view.setInt32(control + CONTROL_TCLASS, packet.outerTrafficClass, LITTLE_ENDIAN)
-    const label = packet.outerFlowLabel
-    // A flow label goes beside the address (RFC 3542 leaves it out; Linux's IPV6_FLOWINFO_SEND).
-    if (label !== 0) this.#writeName(i, label)
-    const nameLength = label === 0 ? 0 : SOCKADDR_IN6_LENGTH
-    view.setUint32(this.#messages + i * MMSGHDR_LENGTH + MSG_NAMELEN, nameLength, LITTLE_ENDIAN)
-    this.#batchPaths[i] = path
-  }
-
-  #writeName(i: number, label: number): void {
-    const { view, bytes } = this.#arena
-    const name = this.#arena.sendName(i)
-    view.setUint32(name, 10, LITTLE_ENDIAN)
-    view.setUint32(name + 4, label)
-    for (let k = 0; k < 16; k++) bytes[name + SIN6_ADDR + k] = this.spec.remote[k]!
-    view.setUint32(name + 24, 0)
-  }
-
-  /** Sends what is batched. What the kernel refuses is dropped and counted by errno. */
-  flush(): void {
-    const count = this.#batched
-    this.#batched = 0
-    let at = 0
-    let retried = -1
-    while (at < count) {
-      const sent = this.#c.sendmmsg(
-        this.#fd,
-        this.#arena.base + this.#messages + at * MMSGHDR_LENGTH,
-        count - at,
-        0,
-      )
-      if (sent > 0) {
-        at += sent
-        continue
-      }
-      const errno = this.#c.errno()
-      if (errno === Errno.EINTR) continue
-      if (errno === Errno.EAGAIN && this.#waitForRoom()) continue
-      if (errno === Errno.EMSGSIZE) this.#mtuUntil = 0
-      else if (errno !== Errno.EAGAIN && errno !== Errno.ENOBUFS && retried !== at) {
-        // It may be the ICMP error of an earlier packet, told once: this one was not tried yet.
-        retried = at
-        continue
-      }
-      const reason =
-        errno === Errno.EMSGSIZE
-          ? 'outer.tooBig'
-          : errno === Errno.EAGAIN || errno === Errno.ENOBUFS
-            ? 'outer.queue'
-            : `outer.${errnoName(errno)}`
-      this.#batchPaths[at]?.transforms.outbound.drops.add(reason)
-      at++
-    }
-  }
-
-  /** Reads one batch. True: there may be more. */
-  receive(take: Receiver, nowMs: number): boolean {
-    const count = this.#c.recvmmsg(this.#fd, this.#arena.base + this.#received, BATCH, 0, 0)
-    if (count < 0) {
-      const errno = this.#c.errno()
-      // The peer's host said by ICMP that it has no such tunnel, or a router that there is no way.
-      if (errno !== Errno.EAGAIN && errno !== Errno.EINTR) this.drops.add(`outer.icmp.${errnoName(errno)}`)
-      return false
-    }
-    for (let i = 0; i < count; i++) {
-      if (this.#v4) this.#take4(i, take, nowMs)
-      else this.#take6(i, take, nowMs)
-    }
-    return count === BATCH
-  }
-
-  /** IPv4 sockets hand over the outer header too. */
-  #take4(i: number, take: Receiver, nowMs: number): void {
-    const { view, bytes } = this.#arena
-    const length = view.getUint32(this.#received + i * MMSGHDR_LENGTH + MSG_LEN, LITTLE_ENDIAN)
-    const start = this.#arena.receiveSlot(i)
-    const headerLength = 4 * (bytes[start]! & 15)
-    if (length < headerLength || headerLength < IPV4_OUTER_LENGTH) this.drops.add('outer.ipv4')
-    else if (view.getUint32(start + 12) !== this.#remote || view.getUint32(start + 16) !== this.#local)
-      this.drops.add('outer.source')
-    else take(this, start + headerLength, start + length, bytes[start + 8]!, bytes[start + 1]!, nowMs)
-  }
-
-  #take6(i: number, take: Receiver, nowMs: number): void {
-    const { view, bytes } = this.#arena
-    const message = this.#received + i * MMSGHDR_LENGTH
-    const length = view.getUint32(message + MSG_LEN, LITTLE_ENDIAN)
-    const control = this.#arena.receiveControl(i)
-    const controlEnd = control + view.getUint32(message + MSG_CONTROLLEN, LITTLE_ENDIAN)
-    const source = this.#arena.receiveName(i) + SIN6_ADDR
-    const start = this.#arena.receiveSlot(i)
-    let hopLimit = 0
-    let trafficClass = 0
-    for (let at = control; at + 20 <= controlEnd; at += 24) {
-      if (view.getInt32(at + 8, LITTLE_ENDIAN) !== IPPROTO_IPV6) continue
-      const type = view.getInt32(at + 12, LITTLE_ENDIAN)
-      if (type === IPV6_HOPLIMIT) hopLimit = view.getInt32(at + 16, LITTLE_ENDIAN)
-      else if (type === IPV6_TCLASS) trafficClass = view.getInt32(at + 16, LITTLE_ENDIAN)
-    }
-    this.#arena.resetReceived(i)
-    for (let k = 0; k < 16; k++) {
-      if (bytes[source + k] === this.spec.remote[k]) continue
-      this.drops.add('outer.source')
-      return
-    }
-    take(this, start, start + length, hopLimit, trafficClass, nowMs)
-  }
-
-  #checkMtu(nowMs: number): void {
-    this.#mtuUntil = nowMs + MTU_CHECK_MS
-    const mtu = this.#mtuOf(this.#fd, this.spec.family)
-    if (mtu !== undefined && mtu >= 68) this.#mtu = mtu
-  }
-
-  /** True: the socket takes packets again. */
-  #waitForRoom(): boolean {
-    const { view, base, waitFd } = this.#arena
-    view.setInt32(waitFd, this.#fd, LITTLE_ENDIAN)
-    view.setUint32(waitFd + 4, POLLOUT, LITTLE_ENDIAN)
-    return this.#c.poll(base + waitFd, 1, SEND_WAIT_MS) > 0
+  /** The kernel knows better: it is asked again before the next packet. */
+  forget(): void {
+    this.#until = 0
   }
 }

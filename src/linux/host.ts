@@ -8,13 +8,12 @@ import { hostname } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { Counters, type Instant, instantAt, type Random, WarrenError } from '../base/index.js'
 import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
-import type { Carrier, Datagram } from '../proto/machine.js'
+import type { Datagram } from '../proto/machine.js'
 import { check, libc } from './ffi.js'
 import { LinuxInterface } from './interface.js'
 import type { FromWorker, PathCounts, ToWorker, WorkerData } from './messages.js'
-import { defaultTtl, openRawSocket } from './raw-socket.js'
 import { RouteNetlink } from './rtnetlink.js'
-import { sendDatagram } from './send.js'
+import { CarrierSockets } from './sockets.js'
 
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
@@ -32,14 +31,6 @@ export interface LinuxHostOptions {
   readonly onLost?: (name: string) => void
 }
 
-/** A raw socket that the paths of one carrier share. */
-interface SharedCarrier {
-  readonly id: number
-  readonly fd: number
-  readonly carrier: Carrier
-  users: number
-}
-
 /** Randomness of the operating system. */
 const systemRandom: Random = {
   fill: (target) => randomFillSync(target),
@@ -52,7 +43,6 @@ export class LinuxHost implements Host {
   readonly random: Random = systemRandom
   readonly counters: Counters = new Counters()
   readonly #options: LinuxHostOptions
-  readonly #defaultTtl: number = defaultTtl()
   #netlink: RouteNetlink | undefined
   #worker: Worker | undefined
   #wakeFd = -1
@@ -61,7 +51,7 @@ export class LinuxHost implements Host {
   #closing = false
   #nextId = 1
   readonly #interfaces = new Map<number, LinuxInterface>()
-  readonly #carriers = new Map<string, SharedCarrier>()
+  readonly #carriers: CarrierSockets
   /** Every descriptor that the worker may touch: closed when it has let go, or is gone. */
   readonly #shared = new Set<number>()
   #counts = new Map<string, PathCounts>()
@@ -73,6 +63,15 @@ export class LinuxHost implements Host {
   constructor(options: LinuxHostOptions = {}) {
     this.#options = options
     this.name = options.name ?? hostname()
+    this.#carriers = new CarrierSockets({
+      counters: this.counters,
+      nextId: () => this.#nextId++,
+      opened: (spec) => {
+        this.#shared.add(spec.fd)
+        this.#post({ kind: 'carrier', spec })
+      },
+      released: (id) => this.#post({ kind: 'remove-carrier', id }),
+    })
   }
 
   /** Microseconds since the Unix epoch, never backwards. */
@@ -121,20 +120,8 @@ export class LinuxHost implements Host {
     return made
   }
 
-  /** A datagram of a machine's own. What the kernel refuses is counted, not thrown: it is as if lost on the way. */
   transmit(datagram: Datagram): void {
-    const shared = this.#carriers.get(carrierKey(datagram.carrier))
-    const { protocol, local, remote } = datagram.carrier
-    let fd = shared?.fd
-    try {
-      fd ??= openRawSocket(protocol, local, remote)
-      const reason = sendDatagram(fd, datagram, this.#defaultTtl)
-      if (reason !== undefined) this.counters.add(`transmit.${reason}`)
-    } catch (error) {
-      this.counters.add(`transmit.${error instanceof WarrenError ? error.code : 'failed'}`)
-    } finally {
-      if (shared === undefined && fd !== undefined) libc().close(fd)
-    }
+    this.#carriers.transmit(datagram)
   }
 
   /** Brings what `status()` of the interfaces says up to date. */
@@ -193,15 +180,15 @@ export class LinuxHost implements Host {
   ): void {
     const made = this.#interfaces.get(id)
     if (made === undefined) return
-    const carrier = this.#acquire(path.carrier)
+    const carrierId = this.#carriers.acquire(path.carrier)
     const replaced = made.paths.get(path.id)
     made.paths.set(path.id, { carrier: path.carrier, onControl })
     const { takes, transform } = path
     this.#post({
       kind: 'path',
-      spec: { id: path.id, interfaceId: id, carrierId: carrier.id, takes, transform },
+      spec: { id: path.id, interfaceId: id, carrierId, takes, transform },
     })
-    if (replaced !== undefined) this.#giveBack(replaced.carrier)
+    if (replaced !== undefined) this.#carriers.giveBack(replaced.carrier)
   }
 
   #remove(id: number, pathId: string): void {
@@ -211,47 +198,13 @@ export class LinuxHost implements Host {
     made.paths.delete(pathId)
     this.#counts.delete(`${id} ${pathId}`)
     this.#post({ kind: 'remove-path', interfaceId: id, id: pathId })
-    this.#giveBack(path.carrier)
+    this.#carriers.giveBack(path.carrier)
   }
 
   #destroyed(id: number, made: LinuxInterface): void {
     for (const pathId of [...made.paths.keys()]) this.#remove(id, pathId)
     this.#interfaces.delete(id)
     this.#post({ kind: 'remove-interface', id })
-  }
-
-  #acquire(carrier: Carrier): SharedCarrier {
-    const key = carrierKey(carrier)
-    let shared = this.#carriers.get(key)
-    if (shared === undefined) {
-      const { protocol, local, remote } = carrier
-      const fd = openRawSocket(protocol, local, remote)
-      shared = { id: this.#nextId++, fd, carrier, users: 0 }
-      this.#carriers.set(key, shared)
-      this.#shared.add(fd)
-      this.#post({
-        kind: 'carrier',
-        spec: {
-          id: shared.id,
-          fd,
-          family: local.family,
-          protocol,
-          local: local.bytes,
-          remote: remote.bytes,
-          defaultTtl: this.#defaultTtl,
-        },
-      })
-    }
-    shared.users++
-    return shared
-  }
-
-  #giveBack(carrier: Carrier): void {
-    const key = carrierKey(carrier)
-    const shared = this.#carriers.get(key)
-    if (shared === undefined || --shared.users > 0) return
-    this.#carriers.delete(key)
-    this.#post({ kind: 'remove-carrier', id: shared.id })
   }
 
   #post(message: ToWorker): void {
@@ -338,5 +291,3 @@ export class LinuxHost implements Host {
     this.#netlink = undefined
   }
 }
-
-const carrierKey = ({ protocol, local, remote }: Carrier): string => `${protocol} ${local} ${remote}`

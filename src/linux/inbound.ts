@@ -1,5 +1,5 @@
 /** From the carriers to the interfaces: each payload through the inbound transform of the path that claims it. */
-import { type Counters, IPV4, IPV6, OPAQUE, PacketBuffer } from '../base/index.js'
+import { type Counters, IPV4, IPV6, PacketBuffer } from '../base/index.js'
 import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
 import type { Arena } from './arena.js'
 import type { Carrier, Receiver } from './carrier.js'
@@ -36,7 +36,7 @@ export class Inbound {
 
   /** Reads one batch of the carrier. */
   turn(carrier: Carrier, nowMs: number): void {
-    carrier.receive(this.#take, nowMs)
+    carrier.receive(this.#packet, this.#take, nowMs)
     this.#flush()
   }
 
@@ -47,19 +47,16 @@ export class Inbound {
     this.#joining = undefined
   }
 
-  readonly #take: Receiver = (carrier, start, end, ttl, trafficClass, nowMs): void => {
-    const packet = this.#packet
+  readonly #take: Receiver = (carrier, packet, nowMs): void => {
     const { paths } = carrier
-    packet.reset(start, end, OPAQUE)
-    packet.outerTtl = ttl
-    packet.outerTrafficClass = trafficClass
+    const { start, end, outerTtl, outerTrafficClass } = packet
     for (let i = 0; i < paths.length; i++) {
       const path = paths[i]!
       const verdict = path.transforms.inbound.process(packet)
       if (verdict === FOREIGN) continue
       if (verdict === PASS) this.#deliver(path, nowMs)
       else if (verdict === CONTROL) {
-        const taken = this.#control(path, this.#arena.bytes.slice(start, end), ttl, trafficClass)
+        const taken = this.#control(path, this.#arena.bytes.slice(start, end), outerTtl, outerTrafficClass)
         if (!taken) path.transforms.inbound.drops.add('control.queue')
       }
       return

@@ -3,9 +3,10 @@ import type { PacketKind } from '../base/index.js'
 import type { PathCounters } from '../engine/host.js'
 import type { TransformSpec } from '../proto/machine.js'
 
-/** A raw socket between two addresses, which all paths of that carrier share. */
+/** A socket between two addresses, which all paths of that carrier share. */
 export interface CarrierSpec {
   readonly id: number
+  readonly kind: 'ip' | 'udp'
   readonly fd: number
   readonly family: 4 | 6
   readonly protocol: number

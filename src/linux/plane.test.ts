@@ -96,6 +96,7 @@ describe('the data plane', { skip }, () => {
     plane.addCarrier(
       {
         id: 2,
+        kind: 'ip',
         fd: raw,
         family: 4,
         protocol,

@@ -6,15 +6,17 @@
  *     interface ◀─ write ── source filter ◀── inbound transform ◀── recvmmsg ── carrier
  */
 import { Counters, ipAddressFrom } from '../base/index.js'
+import { type CryptoProvider, nodeProvider } from '../crypto/index.js'
 import { Arena, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
-import { Carrier, type MtuLookup } from './carrier.js'
+import type { Carrier, MtuLookup } from './carrier.js'
+import { createCarrier } from './carriers.js'
 import { LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import { type ControlTaker, Inbound } from './inbound.js'
+import { loadLibcrypto } from './libcrypto.js'
 import type { CarrierSpec, PathCounts, PlaneInterfaceSpec, PlanePathSpec } from './messages.js'
 import { Outbound } from './outbound.js'
 import { PlanePath } from './path.js'
 import { PlaneInterface } from './plane-interface.js'
-import { pathMtu } from './raw-socket.js'
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './sockaddr.js'
 import type { RouteLookup } from './source-filter.js'
 
@@ -37,6 +39,7 @@ export class DataPlane {
   readonly #wakeFd: number
   readonly #lookup: RouteLookup
   readonly #events: PlaneEvents
+  readonly #crypto: CryptoProvider
   readonly #interfaces = new Map<number, PlaneInterface>()
   readonly #carriers = new Map<number, Carrier>()
   /** What stands at each place of the poll table, behind the wake descriptor. */
@@ -48,6 +51,9 @@ export class DataPlane {
     this.#wakeFd = wakeFd
     this.#lookup = lookup
     this.#events = events
+    const libcrypto = loadLibcrypto()
+    libcrypto?.lend(this.#arena.memory)
+    this.#crypto = libcrypto ?? nodeProvider
     this.#outbound = new Outbound(this.#arena, this.drops)
     this.#inbound = new Inbound(this.#arena, this.drops, events.control)
   }
@@ -72,8 +78,8 @@ export class DataPlane {
     if (found !== undefined) found.running = running
   }
 
-  addCarrier(spec: CarrierSpec, identification: number, mtuOf: MtuLookup = pathMtu): void {
-    this.#carriers.set(spec.id, new Carrier(spec, this.#arena, identification, mtuOf))
+  addCarrier(spec: CarrierSpec, identification: number, mtuOf?: MtuLookup): void {
+    this.#carriers.set(spec.id, createCarrier(spec, this.#arena, identification, mtuOf))
     this.#stale = true
   }
 
@@ -89,7 +95,7 @@ export class DataPlane {
     const carrier = this.#carriers.get(spec.carrierId)
     if (owner === undefined || carrier === undefined) return
     this.removePath(spec.interfaceId, spec.id)
-    const path = new PlanePath(spec, owner, carrier)
+    const path = new PlanePath(spec, owner, carrier, this.#crypto)
     owner.paths.set(spec.id, path)
     for (const kind of spec.takes) owner.byKind[kind] = path
     carrier.paths.push(path)
@@ -103,6 +109,7 @@ export class DataPlane {
     owner.paths.delete(id)
     for (const [kind, taker] of owner.byKind.entries()) if (taker === path) owner.byKind[kind] = undefined
     path.carrier.paths.splice(path.carrier.paths.indexOf(path), 1)
+    path.destroy()
   }
 
   counts(): { paths: PathCounts[]; drops: Record<string, number> } {

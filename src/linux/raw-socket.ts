@@ -18,6 +18,7 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_AUTOFLOWLABEL,
+  IPV6_FLOWINFO,
   IPV6_FLOWINFO_SEND,
   IPV6_MTU,
   IPV6_RECVHOPLIMIT,
@@ -60,7 +61,7 @@ export function openRawSocket(protocol: number, local: IpAddress, remote: IpAddr
   } else {
     // A tunnel's flow label is what its file says, 0 where it says nothing; the kernel would make one up.
     c.setsockopt(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, uint32(0), 4)
-    for (const option of [IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_FLOWINFO_SEND])
+    for (const option of [IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_FLOWINFO, IPV6_FLOWINFO_SEND])
       if (c.setsockopt(fd, IPPROTO_IPV6, option, on, 4) < 0) fail(what)
   }
   // Beyond net.core.rmem_max it takes CAP_NET_ADMIN; less is no reason to give up.

@@ -10,31 +10,55 @@ export const AF_INET6 = 10
 export const AF_NETLINK = 16
 export const AF_PACKET = 17
 
+export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 export const SOCK_NONBLOCK = 0o4000
 export const SOCK_CLOEXEC = 0o2000000
 
 export const SOL_SOCKET = 1
+export const SO_REUSEADDR = 2
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 export const SO_ERROR = 4
+export const SO_NO_CHECK = 11
+export const SO_REUSEPORT = 15
+export const SO_MARK = 36
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 export const SO_RCVTIMEO = 20
 
 export const IPPROTO_IP = 0
+export const IP_TOS = 1
+export const IP_TTL = 2
 export const IP_HDRINCL = 3
 export const IP_MTU_DISCOVER = 10
+export const IP_RECVERR = 11
+export const IP_RECVTTL = 12
+export const IP_RECVTOS = 13
 export const IP_MTU = 14
 
 export const IPPROTO_IPV6 = 41
+export const IPV6_FLOWINFO = 11
+export const IPV6_MTU_DISCOVER = 23
 export const IPV6_MTU = 24
+export const IPV6_RECVERR = 25
+export const IPV6_DONTFRAG = 62
 export const IPV6_FLOWINFO_SEND = 33
 export const IPV6_RECVHOPLIMIT = 51
 export const IPV6_HOPLIMIT = 52
 export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
 export const IPV6_AUTOFLOWLABEL = 70
+
+export const SOL_UDP = 17
+export const UDP_SEGMENT = 103
+export const UDP_GRO = 104
+
+/** Of IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: never, by the route's MTU, always DF, DF whatever the route says. */
+export const PMTUDISC_DONT = 0
+export const PMTUDISC_WANT = 1
+export const PMTUDISC_DO = 2
+export const PMTUDISC_PROBE = 3
 
 export const MSG_DONTWAIT = 0x40
 export const MSG_TRUNC = 0x20
