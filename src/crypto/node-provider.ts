@@ -198,6 +198,20 @@ export function encryptBlock(key: Uint8Array, block: Uint8Array): Uint8Array {
   return createCipheriv('aes-128-ecb', key, null).update(block)
 }
 
+/** The whole block of AES-XCBC-MAC or AES-CMAC, as the pseudorandom functions of RFC 4434 and RFC 4615 give it. */
+export function aesMac(
+  name: 'AUTH_AES_XCBC_96' | 'AUTH_AES_CMAC_96',
+  key: Uint8Array,
+  message: Uint8Array,
+): Uint8Array {
+  const algorithm = { ...checkedMac(name, key), icvLength: AES_BLOCK }
+  const mac = new NodeCbcMac(algorithm, cbcMacKeys(algorithm, key, encryptBlock))
+  const out = new Uint8Array(AES_BLOCK)
+  mac.compute(message, 0, message.length, undefined, out)
+  mac.destroy()
+  return out
+}
+
 export const nodeProvider: CryptoProvider = {
   name: 'node',
   aead: (name, key) => new NodeAead(checkedAead(name, key), key),
