@@ -46,6 +46,8 @@ export const PRFS: Readonly<Record<PrfName, PrfAlgorithm>> = {
 export const prfById = (id: number): PrfAlgorithm | undefined =>
   Object.values(PRFS).find((algorithm) => algorithm.id === id)
 
+export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512'
+
 /** `prf(key, parts joined)`. A key may be of any length: shorter and longer ones are treated as the function's RFC says. */
 export type Prf = (key: Uint8Array, ...parts: readonly Uint8Array[]) => Uint8Array
 

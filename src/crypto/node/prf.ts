@@ -2,7 +2,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { AES_BLOCK } from '../cbc-mac.js'
 import { aesMac } from '../node-provider.js'
-import type { Prf, PrfName } from '../prf.js'
+import type { HashName, Prf, PrfName } from '../prf.js'
 import { wipe } from '../wipe.js'
 
 const HMACS: Partial<Record<PrfName, string>> = {
@@ -43,8 +43,6 @@ function fit(name: PrfName, mac: 'AUTH_AES_XCBC_96' | 'AUTH_AES_CMAC_96', key: U
   }
   return aesMac(mac, new Uint8Array(AES_BLOCK), key)
 }
-
-export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 
 export function nodeHash(name: HashName, ...parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash(name)
