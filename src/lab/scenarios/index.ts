@@ -1,10 +1,11 @@
 /** The scenarios, in the article's order. */
 import { eoip, etherip } from './bridged.js'
+import { espManual } from './esp.js'
 import { gif, gif6 } from './gif.js'
 import { gre } from './gre.js'
 import type { Scenario } from './scenario.js'
 import { testbed } from './testbed.js'
 
-export const scenarios: readonly Scenario[] = [testbed, gif, gif6, gre, eoip, etherip]
+export const scenarios: readonly Scenario[] = [testbed, gif, gif6, gre, eoip, etherip, espManual]
 
 export type { Scenario, ScenarioRun } from './scenario.js'
