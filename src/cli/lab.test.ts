@@ -28,7 +28,7 @@ test('warren lab --json: every scenario with the facts that CLI.md names', async
   const results = JSON.parse(stdout) as Record<string, unknown>[]
   assert.deepEqual(
     results.map(({ name, ok, error }) => [name, ok, error]),
-    ['testbed', 'gif', 'gif6', 'gre', 'eoip', 'etherip'].map((name) => [name, true, null]),
+    ['testbed', 'gif', 'gif6', 'gre', 'eoip', 'etherip', 'esp-manual'].map((name) => [name, true, null]),
   )
   for (const result of results) {
     assert.deepEqual(Object.keys(result), [

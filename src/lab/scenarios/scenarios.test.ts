@@ -52,6 +52,17 @@ for (const [what, scenario, message] of [
     broken('gif6', /(^|\n)ifconfig gif0 (-tunnel|tunnel fd)[^\n]*/g, ''),
     /ethernet ipv6 ipv4 icmp/,
   ],
+  [
+    'the keys of ESP differ in one digit',
+    broken('esp-manual', 'enckey 0x1f8b', 'enckey 0x2f8b'),
+    /ping -c3 -I 172\.16\.1\.1/,
+  ],
+  [
+    'alice has SAs and no flows: her packets leave in clear',
+    broken('esp-manual', /flow esp from 172[^\n]*\nflow esp from fd3e[^\n]*\n/, ''),
+    /./,
+  ],
+  ['esp is switched off', broken('esp-manual', 'net.inet.esp.enable=1', 'net.inet.esp.enable=0'), /ping/],
 ] as const)
   test(`a scenario fails if ${what}`, async () => {
     const { ok, error } = await runScenario(scenario)
