@@ -88,6 +88,31 @@ export interface PathSpec {
   readonly transform: TransformSpec
 }
 
+/**
+ * One policy as plain data (RFC 4301 section 4.4.1): which packets are protected, dropped or left alone. `use`:
+ * protected where a path stands, in clear where none does. `require`: protected, or dropped.
+ */
+export interface PolicySpec {
+  readonly direction: 'in' | 'out'
+  readonly action: 'use' | 'require' | 'deny' | 'bypass'
+  readonly family: 4 | 6
+  /** The packet's addresses: network order, and how many leading bits count. */
+  readonly source: { readonly address: Uint8Array; readonly length: number }
+  readonly destination: { readonly address: Uint8Array; readonly length: number }
+  /** IANA number; absent: any. */
+  readonly protocol?: number
+  /** Both ends included; they need a protocol that has ports. */
+  readonly sourcePorts?: { readonly first: number; readonly last: number }
+  readonly destinationPorts?: { readonly first: number; readonly last: number }
+  /** They need ICMP or ICMPv6. */
+  readonly icmpType?: number
+  readonly icmpCode?: number
+  /** Ids of the paths that protect such a packet (out), or that it may come by (in). */
+  readonly paths: readonly string[]
+  /** `file:line:column` of the rule. */
+  readonly where?: string
+}
+
 /** Extended by every protocol; `protocol` selects the factory. All members are structured-cloneable. */
 export interface TransformSpec {
   readonly protocol: string
@@ -99,6 +124,8 @@ export type Output<Event> =
   | { readonly kind: 'deliver'; readonly packet: Packet }
   | { readonly kind: 'install'; readonly path: PathSpec }
   | { readonly kind: 'remove'; readonly pathId: string }
+  /** The whole list, in the place of the one that stood. Only of a machine whose interface is steered by policies. */
+  | { readonly kind: 'policies'; readonly policies: readonly PolicySpec[] }
   | { readonly kind: 'event'; readonly event: Event }
 
 export interface Machine<Event> {
