@@ -47,7 +47,7 @@ test('warren lab --json: every scenario with the facts that CLI.md names', async
 test('warren lab: a line each', async () => {
   const { code, stdout } = await warrenLab([])
   assert.equal(code, 0)
-  assert.equal(stdout.trimEnd().split('\n').length, 6)
+  assert.equal(stdout.trimEnd().split('\n').length, 7)
   assert.match(stdout, /^gre +ok {2}\d+ packets, [\d.]+ s virtual, \d+ ms wall$/m)
 })
 
