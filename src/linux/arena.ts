@@ -86,7 +86,9 @@ export class Arena {
   readonly segments: number
   readonly segmentsEnd: number
 
-  constructor() {
+  /** `segments`: bytes for what is cut from longer packets. */
+  constructor(segments: number = SEGMENTS_LENGTH) {
+    if (segments < SLOT_STRIDE) throw new RangeError('the longest segment has no room')
     let length = 0
     const take = (bytes: number): number => {
       const at = length
@@ -109,7 +111,7 @@ export class Arena {
     this.#sendSlots = take(BATCH * SLOT_STRIDE)
     this.#receiveSlots = take(BATCH * SLOT_STRIDE)
     this.coalescer = take(COALESCER_ROOM)
-    this.segments = take(SEGMENTS_LENGTH)
+    this.segments = take(segments)
     this.segmentsEnd = length
     this.memory = new NativeMemory(length)
     this.bytes = this.memory.bytes

@@ -4,154 +4,31 @@
  */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { concatBytes, type IpAddress, parseIpAddress, type Random, SeededRandom } from '../base/index.js'
+import { concatBytes, type Random, SeededRandom } from '../base/index.js'
 import { EtheripMachine } from '../proto/etherip/index.js'
 import { GifMachine } from '../proto/gif/index.js'
 import { GreMachine } from '../proto/gre/index.js'
 import type { PathSpec } from '../proto/machine.js'
-import { ipv4, sealIpv4Checksum } from '../wire/ipv4.js'
-import { Errno, libc } from './ffi.js'
-import { DataPlane } from './plane.js'
-import { decodeSockaddr, encodeSockaddr, SOCK_NONBLOCK } from './sockaddr.js'
-
-const ip = (address: string): IpAddress => parseIpAddress(address)!
-const LOOPBACK = ip('127.0.0.1')
-const LOCAL = ip('192.168.1.1')
-const REMOTE = ip('192.168.1.2')
-const TUNNEL = 7
+import { ipv4 } from '../wire/ipv4.js'
+import { type Bed, LOCAL, packetOf, pathsOf, planeBed, put, REMOTE, Sockets, takeAll } from './testing.js'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 
 describe('the data plane', { skip }, () => {
-  const opened: number[] = []
-  after(() => {
-    for (const fd of opened) libc().close(fd)
-  })
+  const sockets = new Sockets()
+  after(() => sockets.close())
 
-  /** Two non-blocking UDP sockets, connected to each other. */
-  function pair(): [ours: number, theirs: number] {
-    const c = libc()
-    const fds = [0, 1].map(() => {
-      const fd = c.socket(2, 2 | SOCK_NONBLOCK, 0)
-      opened.push(fd)
-      assert.equal(c.bind(fd, encodeSockaddr(LOOPBACK), 16), 0)
-      return fd
-    })
-    for (const [from, to] of [
-      [0, 1],
-      [1, 0],
-    ] as const) {
-      const address = new Uint8Array(16)
-      assert.equal(c.getsockname(fds[to]!, address, Uint8Array.of(16, 0, 0, 0)), 0)
-      const { port } = decodeSockaddr(address)!
-      assert.equal(c.connect(fds[from]!, encodeSockaddr(LOOPBACK, port), 16), 0)
-    }
-    return [fds[0]!, fds[1]!]
-  }
-
-  function takeAll(fd: number): Uint8Array[] {
-    const buffer = new Uint8Array(65_536)
-    const all: Uint8Array[] = []
-    for (;;) {
-      const length = libc().recv(fd, buffer, buffer.length, 0)
-      if (length < 0) {
-        assert.equal(libc().errno(), Errno.EAGAIN)
-        return all
-      }
-      all.push(buffer.slice(0, length))
-    }
-  }
-
-  const put = (fd: number, bytes: Uint8Array): void =>
-    assert.equal(libc().send(fd, bytes, bytes.length, 0), bytes.length)
-
-  interface Bed {
-    readonly plane: DataPlane
-    /** The kernel's side of the interface, and of the raw socket. */
-    readonly inside: number
-    readonly outside: number
-    readonly lost: string[]
-    readonly control: Uint8Array[]
-  }
-
-  function bed(paths: readonly PathSpec[], mtu = 1500, layer: 'ip' | 'ethernet' = 'ip'): Bed {
-    const [tun, inside] = pair()
-    const [raw, outside] = pair()
-    const [wake] = pair()
-    const lost: string[] = []
-    const control: Uint8Array[] = []
-    const plane = new DataPlane(
-      wake,
-      (address) => (`${address}`.startsWith('172.16.') ? { interfaceIndex: TUNNEL, type: 1 } : undefined),
-      {
-        control(_path, payload) {
-          control.push(payload)
-          return control.length <= 2
-        },
-        lost: (_id, reason) => lost.push(reason),
-      },
-    )
-    plane.addInterface({ id: 1, name: 'gif0', fd: tun, index: TUNNEL, layer, mtu: 1280, offload: false })
-    const { protocol } = paths[0]!.carrier
-    plane.addCarrier(
-      {
-        id: 2,
-        kind: 'ip',
-        fd: raw,
-        family: 4,
-        protocol,
-        local: LOCAL.bytes,
-        remote: REMOTE.bytes,
-        defaultTtl: 64,
-      },
-      0xfffe,
-      () => mtu,
-    )
-    for (const { id, takes, transform, carrier } of paths)
-      if (carrier.protocol === protocol) plane.addPath({ id, interfaceId: 1, carrierId: 2, takes, transform })
-    return { plane, inside, outside, lost, control }
-  }
-
-  function pathsOf(machine: GifMachine | GreMachine | EtheripMachine): PathSpec[] {
-    machine.start(0 as Parameters<GifMachine['start']>[0])
-    const paths: PathSpec[] = []
-    for (let output = machine.poll(); output !== undefined; output = machine.poll())
-      if (output.kind === 'install') paths.push(output.path)
-    return paths
-  }
+  const bed = (paths: readonly PathSpec[], mtu = 1500, layer: 'ip' | 'ethernet' = 'ip'): Bed =>
+    planeBed(sockets, paths, { mtu, layer })
 
   const outer = { local: LOCAL, remote: REMOTE }
-
-  function packet(source: string, destination: string, payload: Uint8Array, protocol = 17): Uint8Array {
-    const bytes = new Uint8Array(20 + payload.length)
-    ipv4.emit(
-      {
-        dscp: 46,
-        ecn: 2,
-        totalLength: bytes.length,
-        identification: 7,
-        dontFragment: false,
-        moreFragments: false,
-        fragmentOffset: 0,
-        ttl: 9,
-        protocol,
-        source: ip(source) as never,
-        destination: ip(destination) as never,
-      },
-      bytes,
-      0,
-    )
-    sealIpv4Checksum(bytes, 0)
-    bytes.set(payload, 20)
-    return bytes
-  }
 
   const random: Random = new SeededRandom(1)
   const bytesOf = (length: number): Uint8Array => random.fill(new Uint8Array(length))
 
   test('out: the outer header is the one that its table reads', () => {
     const { plane, inside, outside } = bed(pathsOf(new GifMachine({ outer })))
-    const inner = packet('172.16.0.1', '172.16.0.2', bytesOf(100))
+    const inner = packetOf('172.16.0.1', '172.16.0.2', bytesOf(100))
     put(inside, inner)
     plane.round(100)
     const [sent, ...more] = takeAll(outside)
@@ -178,7 +55,7 @@ describe('the data plane', { skip }, () => {
 
   test('out: what is longer than the path MTU goes in fragments that make the whole again', () => {
     const { plane, inside, outside } = bed(pathsOf(new GifMachine({ outer })), 576)
-    const inner = packet('172.16.0.1', '172.16.0.2', bytesOf(1260))
+    const inner = packetOf('172.16.0.1', '172.16.0.2', bytesOf(1260))
     for (let i = 0; i < 3; i++) put(inside, inner)
     plane.round(100)
     const fragments = takeAll(outside)
@@ -203,8 +80,8 @@ describe('the data plane', { skip }, () => {
       pathsOf(new GifMachine({ outer: { ...outer, dontFragment: true } })),
       576,
     )
-    put(inside, packet('172.16.0.1', '172.16.0.2', bytesOf(1260)))
-    put(inside, packet('172.16.0.1', '172.16.0.2', bytesOf(10)))
+    put(inside, packetOf('172.16.0.1', '172.16.0.2', bytesOf(1260)))
+    put(inside, packetOf('172.16.0.1', '172.16.0.2', bytesOf(10)))
     plane.round(100)
     const sent = takeAll(outside)
     assert.equal(sent.length, 1)
@@ -214,11 +91,11 @@ describe('the data plane', { skip }, () => {
 
   test('in: only from the peer, only with a source that belongs inside (CVE-2020-10136)', () => {
     const { plane, inside, outside } = bed(pathsOf(new GifMachine({ outer })))
-    const good = packet('172.16.0.2', '172.16.0.1', bytesOf(30))
+    const good = packetOf('172.16.0.2', '172.16.0.1', bytesOf(30))
     const wrap = (inner: Uint8Array, from = '192.168.1.2'): Uint8Array =>
-      packet(from, '192.168.1.1', inner, 4)
+      packetOf(from, '192.168.1.1', inner, 4)
     put(outside, wrap(good, '192.168.1.66'))
-    put(outside, wrap(packet('10.6.6.6', '172.16.0.1', bytesOf(30))))
+    put(outside, wrap(packetOf('10.6.6.6', '172.16.0.1', bytesOf(30))))
     put(outside, wrap(good.subarray(0, 25)))
     put(outside, bytesOf(3))
     put(outside, wrap(good))
@@ -235,7 +112,7 @@ describe('the data plane', { skip }, () => {
 
   test('in: any bytes at all change nothing but counts, and the honest packet still arrives', () => {
     const { plane, inside, outside } = bed(pathsOf(new GreMachine({ outer, key: 7 })))
-    const inner = packet('172.16.0.2', '172.16.0.1', bytesOf(30))
+    const inner = packetOf('172.16.0.2', '172.16.0.1', bytesOf(30))
     const gre = concatBytes(Uint8Array.of(0x20, 0, 8, 0, 0, 0, 0, 7), inner)
     let arrived = 0
     for (let round = 0; round < 40; round++) {
@@ -243,9 +120,9 @@ describe('the data plane', { skip }, () => {
         const hostile = gre.slice(0, random.below(gre.length))
         for (let k = 0; k < 3 && hostile.length > 0; k++)
           hostile[random.below(Math.min(hostile.length, 30))] = random.below(256)
-        put(outside, packet('192.168.1.2', '192.168.1.1', hostile, 47))
+        put(outside, packetOf('192.168.1.2', '192.168.1.1', hostile, 47))
       }
-      put(outside, packet('192.168.1.2', '192.168.1.1', gre, 47))
+      put(outside, packetOf('192.168.1.2', '192.168.1.1', gre, 47))
       plane.round(100)
       const last = takeAll(inside).at(-1)
       if (last !== undefined && Buffer.compare(last, inner) === 0) arrived++
@@ -255,7 +132,8 @@ describe('the data plane', { skip }, () => {
 
   test('another key of the same carrier is nobody’s, a keepalive is the machine’s, and its queue has an end', () => {
     const { plane, inside, outside, control } = bed(pathsOf(new GreMachine({ outer, key: 7 })))
-    const wrap = (gre: number[]): Uint8Array => packet('192.168.1.2', '192.168.1.1', Uint8Array.from(gre), 47)
+    const wrap = (gre: number[]): Uint8Array =>
+      packetOf('192.168.1.2', '192.168.1.1', Uint8Array.from(gre), 47)
     put(outside, wrap([0x20, 0, 8, 0, 0, 0, 0, 8, 1]))
     for (let i = 0; i < 3; i++) put(outside, wrap([0x20, 0, 0, 0, 0, 0, 0, 7, i]))
     plane.round(100)
@@ -269,7 +147,7 @@ describe('the data plane', { skip }, () => {
     const { plane, inside, outside } = bed(pathsOf(new EtheripMachine({ outer })), 1500, 'ethernet')
     const frame = bytesOf(60)
     put(inside, frame)
-    put(outside, packet('192.168.1.2', '192.168.1.1', concatBytes(Uint8Array.of(0x30, 0), frame), 97))
+    put(outside, packetOf('192.168.1.2', '192.168.1.1', concatBytes(Uint8Array.of(0x30, 0), frame), 97))
     plane.round(100)
     assert.deepEqual(takeAll(outside)[0]!.subarray(20), concatBytes(Uint8Array.of(0x30, 0), frame))
     assert.deepEqual(takeAll(inside), [frame])
@@ -278,13 +156,13 @@ describe('the data plane', { skip }, () => {
   test('an interface that does not run drops what is sent into it, and leaks nothing', () => {
     const { plane, inside, outside } = bed(pathsOf(new GifMachine({ outer })))
     plane.setRunning(1, false)
-    put(inside, packet('172.16.0.1', '172.16.0.2', bytesOf(10)))
+    put(inside, packetOf('172.16.0.1', '172.16.0.2', bytesOf(10)))
     plane.round(100)
     assert.deepEqual(takeAll(outside), [])
     assert.deepEqual(plane.counts().paths[0]!.outbound.drops, { notRunning: 1 })
     plane.removePath(1, 'ipv4')
     plane.setRunning(1, true)
-    put(inside, packet('172.16.0.1', '172.16.0.2', bytesOf(10)))
+    put(inside, packetOf('172.16.0.1', '172.16.0.2', bytesOf(10)))
     plane.round(100)
     assert.deepEqual(takeAll(outside), [])
     assert.deepEqual(plane.counts().drops, { 'send.noPath': 1 })
@@ -292,7 +170,9 @@ describe('the data plane', { skip }, () => {
 
   test('more than a batch goes through in order', () => {
     const { plane, inside, outside } = bed(pathsOf(new GifMachine({ outer })))
-    const inners = Array.from({ length: 150 }, (_, i) => packet('172.16.0.1', '172.16.0.2', Uint8Array.of(i)))
+    const inners = Array.from({ length: 150 }, (_, i) =>
+      packetOf('172.16.0.1', '172.16.0.2', Uint8Array.of(i)),
+    )
     for (const inner of inners) put(inside, inner)
     for (let i = 0; i < 4; i++) plane.round(0)
     assert.deepEqual(
