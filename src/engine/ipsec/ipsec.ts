@@ -321,10 +321,20 @@ export class Ipsec implements IpsecHook {
   /** By how many bytes the protected packet is larger than its path takes, where it must not be cut; else 0. */
   #excess({ destination }: ManualSa, packet: PacketBuffer, clear: PacketBuffer, now: Instant): number {
     const { bytes, start, length } = clear
-    const mayBeCut = clear.kind === IPV4 ? (readUint16(bytes, start + 6) & 0x4000) === 0 : length <= LEAST_V6
+    const mayBeCut =
+      clear.kind === IPV4
+        ? (readUint16(bytes, start + 6) & 0x4000) === 0
+        : length <= LEAST_V6 || this.#cutsItself(clear, now)
     if (mayBeCut) return 0
     const mtu = this.#stack.pathMtu(destination, now)
     return mtu === undefined ? 0 : packet.length + (destination.family === 4 ? 20 : 40) - mtu
+  }
+
+  /** IPv6 of this host that it would have to cut in any case (RFC 4303 section 3.3.4: the whole is protected first). */
+  #cutsItself(packet: PacketBuffer, now: Instant): boolean {
+    if (!this.#stack.isLocal(sourceOf(packet))) return false
+    const mtu = this.#stack.pathMtu(destinationOf(packet), now)
+    return mtu !== undefined && packet.length > mtu
   }
 
   #saFor(policy: Policy, packet: PacketBuffer): SaEntry | undefined {
