@@ -1,8 +1,11 @@
 /** What carries a tunnel's packets outside, as the data plane sees it: batches out and in. */
 import type { Counters, PacketBuffer } from '../base/index.js'
+import type { Arena } from './arena.js'
+import { LITTLE_ENDIAN, type Libc } from './ffi.js'
 import type { CarrierSpec } from './messages.js'
 import type { PlanePath } from './path.js'
-import { pathMtu } from './raw-socket.js'
+import { POLLOUT } from './sockaddr.js'
+import { pathMtu } from './socket-options.js'
 
 /** What is done with each payload that came: `packet` is it, in the arena, with the outer metadata set. */
 export type Receiver = (carrier: Carrier, packet: PacketBuffer, nowMs: number) => void
@@ -26,6 +29,8 @@ export interface Carrier {
   receive(packet: PacketBuffer, take: Receiver, nowMs: number): boolean
 }
 
+/** How long a full send buffer is waited for before the rest of a batch is dropped. */
+const SEND_WAIT_MS = 10
 /** How often the kernel is asked for the path MTU. */
 const MTU_CHECK_MS = 1000
 /** RFC 1122 section 3.3.3: every destination takes this much. */
@@ -63,4 +68,11 @@ export class PathMtu {
   forget(): void {
     this.#until = 0
   }
+}
+
+/** True: the socket takes packets again. */
+export function waitForRoom(c: Libc, { view, base, waitFd }: Arena, fd: number): boolean {
+  view.setInt32(waitFd, fd, LITTLE_ENDIAN)
+  view.setUint32(waitFd + 4, POLLOUT, LITTLE_ENDIAN)
+  return c.poll(base + waitFd, 1, SEND_WAIT_MS) > 0
 }

@@ -180,7 +180,7 @@ export class LinuxHost implements Host {
   ): void {
     const made = this.#interfaces.get(id)
     if (made === undefined) return
-    const carrierId = this.#carriers.acquire(path.carrier)
+    const carrierId = this.#carriers.acquire(path)
     const replaced = made.paths.get(path.id)
     made.paths.set(path.id, { carrier: path.carrier, onControl })
     const { takes, transform } = path

@@ -14,6 +14,8 @@ export interface CarrierSpec {
   readonly remote: Uint8Array
   /** TTL or hop limit where the transform sets none. */
   readonly defaultTtl: number
+  /** SO_MARK of the socket: rules of routing may know its packets by it. */
+  readonly mark?: number
 }
 
 export interface PlaneInterfaceSpec {

@@ -1,7 +1,7 @@
 /** A raw socket in the data plane: batches out and in. The outer header of IPv4 is written here. */
 import { Counters, OPAQUE, type PacketBuffer, readUint32 } from '../base/index.js'
 import { type Arena, BATCH, CONTROL_HOPLIMIT, CONTROL_TCLASS, SEND_BATCH } from './arena.js'
-import { type Carrier, type MtuLookup, PathMtu, type Receiver } from './carrier.js'
+import { type Carrier, type MtuLookup, PathMtu, type Receiver, waitForRoom } from './carrier.js'
 import { Errno, errnoName, LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import type { CarrierSpec } from './messages.js'
 import type { PlanePath } from './path.js'
@@ -15,13 +15,9 @@ import {
   MSG_CONTROLLEN,
   MSG_LEN,
   MSG_NAMELEN,
-  POLLOUT,
   SIN6_ADDR,
   SOCKADDR_IN6_LENGTH,
 } from './sockaddr.js'
-
-/** How long a full send buffer is waited for before the rest of a batch is dropped. */
-const SEND_WAIT_MS = 10
 
 const IP_DONT_FRAGMENT = 0x4000
 const IP_MORE_FRAGMENTS = 0x2000
@@ -174,7 +170,7 @@ export class RawCarrier implements Carrier {
       }
       const errno = this.#c.errno()
       if (errno === Errno.EINTR) continue
-      if (errno === Errno.EAGAIN && this.#waitForRoom()) continue
+      if (errno === Errno.EAGAIN && waitForRoom(this.#c, this.#arena, this.#fd)) continue
       if (errno === Errno.EMSGSIZE) this.#mtu.forget()
       else if (errno !== Errno.EAGAIN && errno !== Errno.ENOBUFS && retried !== at) {
         // It may be the ICMP error of an earlier packet, told once: this one was not tried yet.
@@ -256,13 +252,5 @@ export class RawCarrier implements Carrier {
       return false
     }
     return true
-  }
-
-  /** True: the socket takes packets again. */
-  #waitForRoom(): boolean {
-    const { view, base, waitFd } = this.#arena
-    view.setInt32(waitFd, this.#fd, LITTLE_ENDIAN)
-    view.setUint32(waitFd + 4, POLLOUT, LITTLE_ENDIAN)
-    return this.#c.poll(base + waitFd, 1, SEND_WAIT_MS) > 0
   }
 }

@@ -1,4 +1,4 @@
-/** One datagram of a machine's own over a raw socket: the slow path, with its own outer header and metadata. */
+/** One datagram of a machine's own over its carrier's socket: the slow path, with its own outer header and metadata. */
 import { concatBytes } from '../base/index.js'
 import type { Datagram } from '../proto/machine.js'
 import { ipv4 } from '../wire/ipv4.js'
@@ -7,6 +7,9 @@ import {
   CMSG_INT_SPACE,
   IOV_LEN,
   IOVEC_LENGTH,
+  IP_TOS,
+  IP_TTL,
+  IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_HOPLIMIT,
   IPV6_TCLASS,
@@ -28,7 +31,10 @@ let memory: NativeMemory | undefined
 /** `undefined`: sent; else errno's name, or `length`. */
 export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number): string | undefined {
   const { carrier, payload, ttl = 0, trafficClass = 0 } = datagram
-  const bytes = carrier.local.family === 4 ? withHeader(datagram, ttl || defaultTtl) : payload
+  const v4 = carrier.local.family === 4
+  // Over IPv4 raw sockets take whole packets.
+  const isWhole = v4 && carrier.kind === 'ip'
+  const bytes = isWhole ? withHeader(datagram, ttl || defaultTtl) : payload
   if (bytes.length > BUFFER) return 'length'
   memory ??= new NativeMemory(DATA + BUFFER)
   const { view } = memory
@@ -38,11 +44,12 @@ export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number)
   view.setUint32(MSG_IOVLEN, 1, LITTLE_ENDIAN)
   memory.setPointer(IOV, DATA)
   view.setUint32(IOV + IOV_LEN, bytes.length, LITTLE_ENDIAN)
-  if (carrier.local.family === 6) {
+  if (!isWhole) {
     memory.setPointer(MSG_CONTROL, CONTROL)
     view.setUint32(MSG_CONTROLLEN, 2 * CMSG_INT_SPACE, LITTLE_ENDIAN)
-    const at = writeCmsgInt(view, CONTROL, IPPROTO_IPV6, IPV6_HOPLIMIT, ttl || defaultTtl)
-    writeCmsgInt(view, at, IPPROTO_IPV6, IPV6_TCLASS, trafficClass)
+    const level = v4 ? IPPROTO_IP : IPPROTO_IPV6
+    const at = writeCmsgInt(view, CONTROL, level, v4 ? IP_TTL : IPV6_HOPLIMIT, ttl || defaultTtl)
+    writeCmsgInt(view, at, level, v4 ? IP_TOS : IPV6_TCLASS, trafficClass)
   }
   const c = libc()
   // A second time, for the first may only tell the ICMP error of an earlier packet.

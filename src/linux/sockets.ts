@@ -1,10 +1,13 @@
 /** The sockets of a host's carriers: opened by the main thread, shared by paths, worked by the data plane. */
 import { type Counters, WarrenError } from '../base/index.js'
-import type { Carrier, Datagram } from '../proto/machine.js'
+import type { SaSpec } from '../proto/esp/index.js'
+import type { Carrier, Datagram, PathSpec, TransformSpec } from '../proto/machine.js'
 import { libc } from './ffi.js'
 import type { CarrierSpec } from './messages.js'
-import { defaultTtl, openRawSocket } from './raw-socket.js'
+import { openRawSocket } from './raw-socket.js'
 import { sendDatagram } from './send.js'
+import { defaultTtl } from './socket-options.js'
+import { openUdpSocket, setJoined } from './udp-socket.js'
 
 export interface CarrierSocketsOwner {
   /** Of datagrams that did not go out. */
@@ -13,6 +16,8 @@ export interface CarrierSocketsOwner {
   nextId(): number
   /** A socket was opened, for the data plane to work. */
   opened(spec: CarrierSpec): void
+  /** SO_MARK of a carrier's socket. Default: none. */
+  mark?(carrier: Carrier): number | undefined
   /** Nobody uses it any more. The data plane says when it is to be closed. */
   released(id: number): void
 }
@@ -21,6 +26,8 @@ interface SharedSocket {
   readonly id: number
   readonly fd: number
   users: number
+  /** Datagrams may arrive joined. */
+  joined: boolean
 }
 
 export class CarrierSockets {
@@ -32,15 +39,17 @@ export class CarrierSockets {
     this.#owner = owner
   }
 
-  /** The data plane's number of the carrier. Throws `LINUX_*` where the kernel refuses the socket. */
-  acquire(carrier: Carrier): number {
+  /** The data plane's number of the path's carrier. Throws `LINUX_*` where the kernel refuses the socket. */
+  acquire({ carrier, transform }: Pick<PathSpec, 'carrier' | 'transform'>): number {
     const key = carrierKey(carrier)
+    const joined = !needsRoom(transform)
     let shared = this.#sockets.get(key)
     if (shared === undefined) {
-      const fd = this.#open(carrier)
-      shared = { id: this.#owner.nextId(), fd, users: 0 }
+      const fd = this.#open(carrier, joined)
+      shared = { id: this.#owner.nextId(), fd, users: 0, joined }
       this.#sockets.set(key, shared)
       const { kind, protocol, local, remote } = carrier
+      const mark = this.#owner.mark?.(carrier)
       this.#owner.opened({
         id: shared.id,
         kind,
@@ -50,7 +59,11 @@ export class CarrierSockets {
         local: local.bytes,
         remote: remote.bytes,
         defaultTtl: this.#defaultTtl,
+        ...(mark === undefined ? {} : { mark }),
       })
+    } else if (shared.joined && !joined && carrier.kind === 'udp') {
+      setJoined(shared.fd, false)
+      shared.joined = false
     }
     shared.users++
     return shared.id
@@ -71,7 +84,7 @@ export class CarrierSockets {
     const shared = this.#sockets.get(carrierKey(datagram.carrier))
     let fd = shared?.fd
     try {
-      fd ??= this.#open(datagram.carrier)
+      fd ??= this.#open(datagram.carrier, false)
       const reason = sendDatagram(fd, datagram, this.#defaultTtl)
       if (reason !== undefined) counters.add(`transmit.${reason}`)
     } catch (error) {
@@ -86,9 +99,23 @@ export class CarrierSockets {
     this.#sockets.clear()
   }
 
-  #open({ protocol, local, remote }: Carrier): number {
-    return openRawSocket(protocol, local, remote)
+  #open(carrier: Carrier, joined: boolean): number {
+    const mark = this.#owner.mark?.(carrier)
+    if (carrier.kind === 'udp')
+      return openUdpSocket(carrier, { joined, ...(mark === undefined ? {} : { mark }) })
+    return openRawSocket(carrier.protocol, carrier.local, carrier.remote, mark)
   }
 }
 
-const carrierKey = ({ protocol, local, remote }: Carrier): string => `${protocol} ${local} ${remote}`
+/** Transport mode makes an IP header again in front of the payload: of joined datagrams another one stands there. */
+function needsRoom({ protocol, inbound }: TransformSpec): boolean {
+  if (protocol !== 'esp') return false
+  const sas: readonly unknown[] = Array.isArray(inbound) ? inbound : [inbound]
+  return sas.some((sa) => (sa as SaSpec | undefined)?.mode === 'transport')
+}
+
+function carrierKey(carrier: Carrier): string {
+  const { protocol, local, remote } = carrier
+  const ports = carrier.kind === 'udp' ? ` ${carrier.localPort} ${carrier.remotePort}` : ''
+  return `${protocol} ${local} ${remote}${ports}`
+}
