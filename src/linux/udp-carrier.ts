@@ -31,6 +31,7 @@ export interface UdpCarrierOptions {
   /** Default: the kernel. */
   readonly mtuOf?: MtuLookup
   readonly libc?: Libc
+  readonly messages?: UdpMessages
 }
 
 export class UdpCarrier implements Carrier {
@@ -74,7 +75,7 @@ export class UdpCarrier implements Carrier {
     this.#overhead = this.#v4 ? IPV4_OVERHEAD : IPV6_OVERHEAD
     // The length of an IPv6 packet does not count its own header.
     this.#limit = this.#v4 ? IP_LIMIT - IPV4_OVERHEAD : IP_LIMIT - UDP_HEADER_LENGTH
-    this.#messages = new UdpMessages(spec.family, arena)
+    this.#messages = options.messages ?? new UdpMessages(spec.family, arena)
     this.#mtu = new PathMtu(spec, options.mtuOf)
   }
 

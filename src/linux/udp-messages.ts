@@ -60,6 +60,7 @@ export interface Arrived {
 }
 
 export class UdpMessages {
+  readonly memory: NativeMemory
   /** Addresses. */
   readonly trains: number
   readonly singles: number
@@ -94,6 +95,7 @@ export class UdpMessages {
     this.#control = take(TRAINS * CONTROL_LENGTH)
     this.#receivedControl = take(RECEIVED * RECEIVED_CONTROL_LENGTH)
     const memory = new NativeMemory(length)
+    this.memory = memory
     this.#view = memory.view
     this.#base = memory.base
     this.#arenaBase = arena.base
