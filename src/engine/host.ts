@@ -11,7 +11,7 @@ import type {
   MacAddress,
   Random,
 } from '../base/index.js'
-import type { Datagram, Packet, PathSpec } from '../proto/machine.js'
+import type { Datagram, Packet, PathSpec, PolicySpec, ReachedLifetime } from '../proto/machine.js'
 
 /** A tunnel's own interface, as it is to be made on the host. */
 export interface InterfaceSpec {
@@ -52,10 +52,21 @@ export interface HostInterface {
   readonly name: string
   /**
    * Starts the data path of an installed path: interface → transform → carrier, carrier → transform → interface.
-   * What the inbound transform calls CONTROL is handed to `onControl`.
+   * What the inbound transform calls CONTROL is handed to `onControl`; limits that the transforms themselves count are
+   * told to `onReached`, each at least once.
    */
-  install(path: PathSpec, onControl: (datagram: Datagram) => void): void
+  install(
+    path: PathSpec,
+    onControl: (datagram: Datagram) => void,
+    onReached?: (lifetime: ReachedLifetime) => void,
+  ): void
   remove(pathId: string): void
+  /**
+   * From now on these policies, and no others, say which packets go into which path and which may come out of it, and
+   * the host sees to it that what they cover goes no other way. Throws where the host cannot. A host without this
+   * member has none.
+   */
+  setPolicies?(policies: readonly PolicySpec[]): void
   /** A packet that a machine delivers itself. */
   deliver(packet: Packet): void
   /**

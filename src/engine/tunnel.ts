@@ -1,6 +1,6 @@
 /** One machine bound to one host: the interface, the drain, the timer, the events. */
-import type { Instant } from '../base/index.js'
-import type { Datagram, Machine, Output } from '../proto/machine.js'
+import { type Instant, WarrenError } from '../base/index.js'
+import type { Datagram, Machine, Output, PathSpec, PolicySpec } from '../proto/machine.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import { layerOf } from '../proto/tunnel-metadata.js'
 import { createMachine, type TunnelDefinition } from './definition.js'
@@ -202,8 +202,10 @@ export class Tunnel {
         this.#interface?.deliver(output.packet)
         break
       case 'install':
-        this.#interface?.install(output.path, (datagram) => this.#receive(datagram))
-        this.#installed.add(output.path.id)
+        this.#install(output.path)
+        break
+      case 'policies':
+        this.#setPolicies(output.policies)
         break
       case 'remove':
         if (this.#installed.delete(output.pathId)) this.#interface?.remove(output.pathId)
@@ -214,9 +216,35 @@ export class Tunnel {
     }
   }
 
+  #install(path: PathSpec): void {
+    this.#interface?.install(
+      path,
+      (datagram) => this.#receive(datagram),
+      (lifetime) => {
+        const now = this.host.now()
+        this.#machine?.reached?.(path.id, lifetime, now)
+        this.#drain(now)
+      },
+    )
+    this.#installed.add(path.id)
+  }
+
+  #setPolicies(policies: readonly PolicySpec[]): void {
+    const made = this.#interface
+    if (made === undefined) return
+    if (made.setPolicies === undefined)
+      throw new WarrenError('HOST_POLICIES', 'this host has no policies behind an interface', {
+        where: `${this.host.name}: ${made.name}`,
+        mend: 'in the lab, give the rules to ipsecctl -f: its hosts have IPsec in their stack',
+      })
+    made.setPolicies(policies)
+  }
+
   #hear(event: TunnelEvent, now: Instant): void {
-    this.#enter(event.name, event.name === 'down' ? event.reason : undefined)
-    this.#interface?.setRunning?.(event.name === 'up')
+    if (event.name !== 'lifetime') {
+      this.#enter(event.name, event.name === 'down' ? event.reason : undefined)
+      this.#interface?.setRunning?.(event.name === 'up')
+    }
     this.#onEvent?.(event, now)
   }
 

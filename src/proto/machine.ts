@@ -119,12 +119,22 @@ export interface TransformSpec {
   readonly [member: string]: unknown
 }
 
+/** Which limit of an SA was reached. Soft: time for another. Hard, overflow: it carries nothing any more. */
+export interface ReachedLifetime {
+  readonly direction: 'outbound' | 'inbound'
+  readonly spi: number
+  readonly kind: 'soft' | 'hard' | 'overflow'
+}
+
 export type Output<Event> =
   | { readonly kind: 'transmit'; readonly datagram: Datagram }
   | { readonly kind: 'deliver'; readonly packet: Packet }
   | { readonly kind: 'install'; readonly path: PathSpec }
   | { readonly kind: 'remove'; readonly pathId: string }
-  /** The whole list, in the place of the one that stood. Only of a machine whose interface is steered by policies. */
+  /**
+   * The whole list, in place of what stood. It is emitted before the paths that it names are installed: what it covers
+   * is closed first. Policies stay until the interface goes, whatever becomes of the paths.
+   */
   | { readonly kind: 'policies'; readonly policies: readonly PolicySpec[] }
   | { readonly kind: 'event'; readonly event: Event }
 
@@ -139,6 +149,8 @@ export interface Machine<Event> {
   receive(datagram: Datagram, now: Instant): void
   /** From inside, only where no transform is installed. */
   send(packet: Packet, now: Instant): void
+  /** The data path says that an SA has come to a limit that it counts: bytes, packets, sequence numbers. */
+  reached?(pathId: string, lifetime: ReachedLifetime, now: Instant): void
   /** The time that `nextTimeout()` named has come. */
   timeout(now: Instant): void
   poll(): Output<Event> | undefined

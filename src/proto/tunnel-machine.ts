@@ -4,13 +4,15 @@
  */
 import { Counters, type Instant } from '../base/index.js'
 import type { Keepalive } from './keepalive.js'
-import type { Datagram, Machine, Output, Packet, PathSpec } from './machine.js'
+import type { Datagram, Machine, Output, Packet, PathSpec, ReachedLifetime } from './machine.js'
 
 /** What a tunnel tells its owner. */
 export type TunnelEvent =
   | { readonly name: 'up' }
   /** `reason` is for people: why packets sent into it are of no use now. */
   | { readonly name: 'down'; readonly reason: string }
+  /** Of an SA of the path. Soft: time to make new keys. Hard and overflow: the path is removed. */
+  | ({ readonly name: 'lifetime'; readonly path: string } & ReachedLifetime)
 
 export abstract class TunnelMachine implements Machine<TunnelEvent> {
   readonly counters: Counters = new Counters()

@@ -87,9 +87,9 @@ class IpipTransform implements Transform {
 export function createSaTransform(sa: ManualSa, direction: 'in' | 'out', seed: Uint8Array): SaTransform {
   if (sa.protocol === 'ipip') return new SaDirection(new IpipTransform(sa, direction))
   const spec = saSpecOf(sa, direction === 'out', seed)
-  const pair = createTransforms({ protocol: 'esp', outbound: spec, inbound: spec })
-  const [used, other] = direction === 'out' ? [pair.outbound, pair.inbound] : [pair.inbound, pair.outbound]
-  const unused: KeyedTransform = other
-  unused.destroy?.()
-  return new SaDirection(used)
+  const out = direction === 'out'
+  const { outbound, inbound } = createTransforms(
+    out ? { protocol: 'esp', outbound: spec, inbound: [] } : { protocol: 'esp', inbound: spec },
+  )
+  return new SaDirection(out ? outbound : inbound)
 }

@@ -28,7 +28,16 @@ import {
   stripHeader,
   type TransportReasons,
 } from './ip-header.js'
-import { AH_FIXED, checkSa, Lifetime, REACHED_NOTHING, type Reached, type SaSpec, Suite } from './sa.js'
+import {
+  AH_FIXED,
+  checkSa,
+  Lifetime,
+  REACHED_NOTHING,
+  type Reached,
+  type SaSpec,
+  type SaState,
+  Suite,
+} from './sa.js'
 import { SequenceCounter } from './sequence.js'
 
 const REASONS: TransportReasons = {
@@ -75,6 +84,7 @@ export class AhOutbound implements Transform {
   readonly drops: Counters = new Counters()
   readonly lifetime: Lifetime
   readonly spec: SaSpec
+  readonly sas: readonly SaState[] = [this]
   readonly #suite: Suite
   readonly #sequence: SequenceCounter
   readonly #outer: OuterHeader
@@ -102,7 +112,6 @@ export class AhOutbound implements Transform {
 
   process(packet: PacketBuffer): Verdict {
     const { spec } = this
-    const length = packet.end - packet.start
     if (this.lifetime.isOver) return this.#drop(this.lifetime.reached === 3 ? 'ah.overflow' : 'ah.lifetime')
     let nextHeader: number
     if (spec.mode === 'tunnel') {
@@ -116,6 +125,7 @@ export class AhOutbound implements Transform {
       if (nextHeader < 0) return DROP
     }
     const { bytes } = packet
+    const length = packet.end - packet.start
     const ah = packet.start - this.#headerLength
     if (ah < IPV6_MINIMUM) return this.#drop('ah.room')
     if (!this.#sequence.next()) {
@@ -162,7 +172,7 @@ export class AhOutbound implements Transform {
   }
 }
 
-class AhSa {
+class AhSa implements SaState {
   readonly spec: SaSpec
   readonly suite: Suite
   readonly window: ReplayWindow
@@ -180,24 +190,24 @@ class AhSa {
 
 export class AhInbound implements Transform {
   readonly drops: Counters = new Counters()
-  readonly #sas: readonly AhSa[]
+  readonly sas: readonly AhSa[]
   /** The ICV that came, and the outer header while its mutable fields are zero. */
   readonly #icv = new Uint8Array(64)
   readonly #header = new Uint8Array(OUTER_HEADER_MOST)
 
   /** Several SAs while one takes over from another. Throws `WarrenError` SA_*, CRYPTO_*. */
   constructor(specs: readonly SaSpec[], provider: CryptoProvider) {
-    this.#sas = specs.map((spec) => new AhSa(spec, provider))
+    this.sas = specs.map((spec) => new AhSa(spec, provider))
   }
 
   get lifetime(): Lifetime | undefined {
-    return this.#sas[0]?.lifetime
+    return this.sas[0]?.lifetime
   }
   get reached(): Reached {
     return this.lifetime?.reached ?? REACHED_NOTHING
   }
   lifetimeOf(spi: number): Lifetime | undefined {
-    return this.#sas.find(({ spec }) => spec.spi === spi)?.lifetime
+    return this.sas.find(({ spec }) => spec.spi === spi)?.lifetime
   }
 
   process(packet: PacketBuffer): Verdict {
@@ -205,14 +215,14 @@ export class AhInbound implements Transform {
     if (end - start < AH_FIXED) return this.#drop('ah.short')
     const spi = readUint32(bytes, start + 4)
     let sa: AhSa | undefined
-    for (let i = 0; i < this.#sas.length; i++) if (this.#sas[i]!.spec.spi === spi) sa = this.#sas[i]
+    for (let i = 0; i < this.sas.length; i++) if (this.sas[i]!.spec.spi === spi) sa = this.sas[i]
     if (sa === undefined) return FOREIGN
     const reason = this.#verify(sa, packet)
     if (reason !== undefined) return this.#drop(reason)
     const { spec } = sa
     const nextHeader = bytes[start]!
-    sa.lifetime.use(end - start)
     packet.start = start + 4 * (bytes[start + 1]! + 2)
+    sa.lifetime.use(end - packet.start)
     if (nextHeader === IpProtocol.noNextHeader) return this.#drop('ah.dummy')
     if (spec.mode === 'transport')
       return restoreHeader(packet, spec.local, spec.remote, nextHeader, start) ? PASS : this.#drop('ah.room')
@@ -272,7 +282,7 @@ export class AhInbound implements Transform {
 
   /** Wipes the keys. A packet after that is refused. */
   destroy(): void {
-    for (const { suite, lifetime } of this.#sas) {
+    for (const { suite, lifetime } of this.sas) {
       suite.destroy()
       if (!lifetime.isOver) lifetime.reached = 2
     }

@@ -17,13 +17,22 @@ import { admitIp } from '../inner.js'
 import { CONTROL, DROP, FOREIGN, PASS, type Transform, type Verdict } from '../machine.js'
 import { ESN_NONE, highSequence } from './esn.js'
 import { restoreHeader } from './ip-header.js'
-import { checkSa, ESP_HEADER, Lifetime, REACHED_NOTHING, type Reached, type SaSpec, Suite } from './sa.js'
+import {
+  checkSa,
+  ESP_HEADER,
+  Lifetime,
+  REACHED_NOTHING,
+  type Reached,
+  type SaSpec,
+  type SaState,
+  Suite,
+} from './sa.js'
 
 /** Padding's length and next header. */
 const TRAILER = 2
 
 /** One inbound SA. */
-class EspSa {
+class EspSa implements SaState {
   readonly spec: SaSpec
   readonly suite: Suite
   readonly window: ReplayWindow
@@ -45,24 +54,24 @@ class EspSa {
 
 export class EspInbound implements Transform {
   readonly drops: Counters = new Counters()
-  readonly #sas: readonly EspSa[]
+  readonly sas: readonly EspSa[]
   readonly #isUdp: boolean
 
   /** Several SAs while one takes over from another. Throws `WarrenError` SA_*, CRYPTO_*. */
   constructor(specs: readonly SaSpec[], provider: CryptoProvider) {
-    this.#sas = specs.map((spec) => new EspSa(spec, provider))
+    this.sas = specs.map((spec) => new EspSa(spec, provider))
     this.#isUdp = specs.some(({ udpEncapsulation }) => udpEncapsulation === true)
   }
 
   /** Of the first SA; `lifetimeOf` gives another's. */
   get lifetime(): Lifetime | undefined {
-    return this.#sas[0]?.lifetime
+    return this.sas[0]?.lifetime
   }
   get reached(): Reached {
     return this.lifetime?.reached ?? REACHED_NOTHING
   }
   lifetimeOf(spi: number): Lifetime | undefined {
-    return this.#sas.find(({ spec }) => spec.spi === spi)?.lifetime
+    return this.sas.find(({ spec }) => spec.spi === spi)?.lifetime
   }
 
   process(packet: PacketBuffer): Verdict {
@@ -76,7 +85,7 @@ export class EspInbound implements Transform {
     if (length < ESP_HEADER) return this.#drop('esp.short')
     const spi = readUint32(bytes, start)
     let sa: EspSa | undefined
-    for (let i = 0; i < this.#sas.length; i++) if (this.#sas[i]!.spec.spi === spi) sa = this.#sas[i]
+    for (let i = 0; i < this.sas.length; i++) if (this.sas[i]!.spec.spi === spi) sa = this.sas[i]
     if (sa === undefined) return FOREIGN
     const reason = this.#open(sa, packet, spi)
     return reason === undefined ? this.#admit(sa, packet, start) : this.#drop(reason)
@@ -107,7 +116,6 @@ export class EspInbound implements Transform {
     }
     packet.start = payload
     packet.end = icv
-    sa.lifetime.use(length)
     return undefined
   }
 
@@ -162,11 +170,13 @@ export class EspInbound implements Transform {
   }
 
   /** The plaintext is authentic: padding off, next header read. `outerEnd`: where the carrier's payload began. */
-  #admit({ spec }: EspSa, packet: PacketBuffer, outerEnd: number): Verdict {
+  #admit({ spec, lifetime }: EspSa, packet: PacketBuffer, outerEnd: number): Verdict {
     const { bytes } = packet
     const nextHeader = bytes[packet.end - 1]!
     const pad = bytes[packet.end - 2]!
     const end = packet.end - TRAILER - pad
+    // What the sender counted, so that both come to their limits with the same packet.
+    lifetime.use(Math.max(0, end - packet.start))
     if (end < packet.start) return this.#drop('esp.padding')
     for (let i = 0; i < pad; i++) if (bytes[end + i] !== i + 1) return this.#drop('esp.padding')
     packet.end = end
@@ -187,7 +197,7 @@ export class EspInbound implements Transform {
 
   /** Wipes the keys. A packet after that is refused. */
   destroy(): void {
-    for (const { suite, lifetime } of this.#sas) {
+    for (const { suite, lifetime } of this.sas) {
       suite.destroy()
       if (!lifetime.isOver) lifetime.reached = 2
     }

@@ -1,6 +1,7 @@
 /**
- * Security associations with keys made by hand: a path of one outbound SA and of the inbound ones, installed as long as
- * its lifetimes last. Nothing is negotiated, so nothing takes the place of an SA that has come to its end.
+ * Security associations with keys made by hand, and the policies that lead packets into them. Each path stands as long as
+ * its lifetimes last. Nothing is negotiated, so nothing takes the place of an SA that has come to its end; what the
+ * policies cover stays closed then.
  */
 import {
   after,
@@ -12,28 +13,26 @@ import {
   type PacketKind,
   seconds,
 } from '../../base/index.js'
-import type { Carrier, Datagram, Machine, Output, Packet } from '../machine.js'
+import type {
+  Carrier,
+  Datagram,
+  Machine,
+  Output,
+  Packet,
+  PathSpec,
+  PolicySpec,
+  ReachedLifetime,
+  TransformSpec,
+} from '../machine.js'
+import type { TunnelEvent } from '../tunnel-machine.js'
 import { checkSa, type SaSpec } from './sa.js'
 import type { EspSpec } from './transforms.js'
 
-export type LifetimeKind = 'soft' | 'hard' | 'overflow'
-
-export type SaEvent =
-  | { readonly name: 'up' }
-  | { readonly name: 'down'; readonly reason: string }
-  /** Soft: time to make new keys. Hard and overflow: the path is removed. */
-  | {
-      readonly name: 'lifetime'
-      readonly kind: LifetimeKind
-      readonly direction: 'outbound' | 'inbound'
-      readonly spi: number
-    }
-
-export interface ManualSaConfig {
-  /** Of the path. Default: `sa`. */
-  readonly id?: string
+/** SAs of one carrier: one direction, or both. */
+export interface ManualSaPath {
+  readonly id: string
   readonly carrier: Carrier
-  readonly outbound: SaSpec
+  readonly outbound?: SaSpec
   readonly inbound: readonly SaSpec[]
   /** Kinds of packet that go into it. Default: IPv4 and IPv6; in transport mode the carrier's family. */
   readonly takes?: readonly PacketKind[]
@@ -41,54 +40,86 @@ export interface ManualSaConfig {
   readonly keepalive?: Duration
 }
 
+/** A path without keys (IP in IP): it has no lifetime. */
+export interface PlainPath {
+  readonly id: string
+  readonly carrier: Carrier
+  readonly takes: readonly PacketKind[]
+  readonly transform: TransformSpec
+}
+
+export interface ManualSaConfig {
+  readonly policies?: readonly PolicySpec[]
+  readonly paths: readonly (ManualSaPath | PlainPath)[]
+}
+
 /** RFC 3948 section 4. */
 export const NAT_KEEPALIVE: Duration = seconds(20)
 const KEEPALIVE_PAYLOAD = 0xff
 
-interface Deadline {
+interface Deadline extends ReachedLifetime {
   readonly at: Instant
-  readonly kind: 'soft' | 'hard'
-  readonly direction: 'outbound' | 'inbound'
-  readonly spi: number
 }
 
-export class ManualSaMachine implements Machine<SaEvent> {
+/** A path that stands. */
+interface Standing {
+  readonly path: ManualSaPath | PlainPath
+  deadlines: Deadline[]
+  /** Lifetimes that were told, by direction, SPI and kind. */
+  readonly told: Set<string>
+  keepaliveAt: Instant | undefined
+}
+
+export class ManualSaMachine implements Machine<TunnelEvent> {
   readonly counters: Counters = new Counters()
-  readonly #config: ManualSaConfig
-  readonly #id: string
-  readonly #outputs: Output<SaEvent>[] = []
-  readonly #keepalive: Duration | undefined
-  #deadlines: Deadline[] = []
-  #keepaliveAt: Instant | undefined
+  #config: ManualSaConfig
+  readonly #outputs: Output<TunnelEvent>[] = []
+  readonly #standing = new Map<string, Standing>()
+  /** Paths whose lifetime is over, with what they were: as long as they are wanted like this, they stay away. */
+  readonly #over = new Map<string, ManualSaPath | PlainPath>()
   #up = false
-  /** Soft lifetimes that were told, by direction and SPI. */
-  readonly #told = new Set<string>()
 
   /** Throws `WarrenError` SA_*. */
   constructor(config: ManualSaConfig) {
-    for (const sa of [config.outbound, ...config.inbound]) checkSa(sa)
+    checkConfig(config)
     this.#config = config
-    this.#id = config.id ?? 'sa'
-    this.#keepalive = config.carrier.kind === 'udp' ? (config.keepalive ?? NAT_KEEPALIVE) : undefined
   }
 
   start(now: Instant): void {
-    const { carrier, outbound, inbound } = this.#config
-    const family: PacketKind = carrier.local.family === 4 ? IPV4 : IPV6
-    const takes = this.#config.takes ?? (outbound.mode === 'tunnel' ? [IPV4, IPV6] : [family])
-    const transform: EspSpec = { protocol: 'esp', outbound, inbound }
-    this.#outputs.push({ kind: 'install', path: { id: this.#id, carrier, takes, transform } })
-    this.#up = true
-    this.#event({ name: 'up' })
-    this.#deadlines = [
-      ...deadlinesOf(outbound, 'outbound', now),
-      ...inbound.flatMap((sa) => deadlinesOf(sa, 'inbound', now)),
-    ]
-    if (this.#keepalive !== undefined) this.#keepaliveAt = after(now, this.#keepalive)
+    const { policies, paths } = this.#config
+    // What they cover is closed before anything could pass.
+    if (policies !== undefined) this.#outputs.push({ kind: 'policies', policies })
+    for (const path of paths) this.#install(path, now)
+    this.#settle('no security association')
   }
 
   stop(_now: Instant): void {
-    this.#down('stopped')
+    for (const id of [...this.#standing.keys()]) this.#remove(id)
+    this.#over.clear()
+    if (!this.#up) return
+    this.#up = false
+    this.#event({ name: 'down', reason: 'stopped' })
+  }
+
+  /**
+   * Other SAs and policies. A path that is wanted as it stands is not touched: its sequence numbers, replay window and
+   * lifetimes go on. What ends goes first: another key may have the same SPI. Throws `WarrenError` SA_*, and changes
+   * nothing then.
+   */
+  reconfigure(config: ManualSaConfig, now: Instant): void {
+    checkConfig(config)
+    this.#config = config
+    const wanted = new Map(config.paths.map((path) => [path.id, path]))
+    const asBefore = (id: string, path: ManualSaPath | PlainPath): boolean => {
+      const other = wanted.get(id)
+      return other !== undefined && samePath(path, other)
+    }
+    this.#outputs.push({ kind: 'policies', policies: config.policies ?? [] })
+    for (const [id, path] of [...this.#over]) if (!asBefore(id, path)) this.#over.delete(id)
+    for (const [id, { path }] of [...this.#standing]) if (!asBefore(id, path)) this.#remove(id)
+    for (const path of config.paths)
+      if (!this.#standing.has(path.id) && !this.#over.has(path.id)) this.#install(path, now)
+    this.#settle('no security association')
   }
 
   /** From outside, by its carrier: IKE behind a non-ESP marker (RFC 3948 section 2.2), which nobody here speaks. */
@@ -100,64 +131,145 @@ export class ManualSaMachine implements Machine<SaEvent> {
     this.counters.add('send.noPath')
   }
 
-  /**
-   * The data path says that an SA has reached a lifetime in bytes or packets, or its last sequence number. Told twice,
-   * it counts once.
-   */
-  reached(direction: 'outbound' | 'inbound', spi: number, kind: LifetimeKind, _now: Instant): void {
-    if (!this.#up) return
+  /** Told twice, a lifetime counts once. */
+  reached(pathId: string, { direction, spi, kind }: ReachedLifetime, _now: Instant): void {
+    const standing = this.#standing.get(pathId)
+    if (standing === undefined || !('inbound' in standing.path)) return
     const key = `${direction} ${spi} ${kind}`
-    if (this.#told.has(key)) return
-    const sas = direction === 'outbound' ? [this.#config.outbound] : this.#config.inbound
+    if (standing.told.has(key)) return
+    const { outbound, inbound } = standing.path
+    const sas = direction === 'inbound' ? inbound : outbound === undefined ? [] : [outbound]
     if (!sas.some((sa) => sa.spi === spi)) return
-    this.#told.add(key)
-    this.#event({ name: 'lifetime', kind, direction, spi })
+    standing.told.add(key)
+    this.#event({ name: 'lifetime', path: pathId, direction, spi, kind })
     if (kind === 'soft') return
     // The pair goes as one: what answers would have no way back. Installed again it would count from 1 again.
-    this.#down(kind === 'overflow' ? 'the sequence numbers are at their end' : 'the lifetime is over')
+    this.#remove(pathId)
+    this.#over.set(pathId, standing.path)
+    this.#settle(kind === 'overflow' ? 'the sequence numbers are at their end' : 'the lifetime is over')
   }
 
   timeout(now: Instant): void {
-    const due = this.#deadlines.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at)
-    this.#deadlines = this.#deadlines.filter(({ at }) => at > now)
-    for (const { direction, spi, kind } of due) this.reached(direction, spi, kind, now)
-    if (this.#keepaliveAt === undefined || this.#keepaliveAt > now) return
-    this.#keepaliveAt = after(now, this.#keepalive!)
-    const payload = Uint8Array.of(KEEPALIVE_PAYLOAD)
-    this.#outputs.push({ kind: 'transmit', datagram: { carrier: this.#config.carrier, payload } })
+    const due: (readonly [string, Deadline])[] = []
+    for (const [id, standing] of this.#standing) {
+      for (const deadline of standing.deadlines) if (deadline.at <= now) due.push([id, deadline])
+      standing.deadlines = standing.deadlines.filter(({ at }) => at > now)
+    }
+    due.sort(([, a], [, b]) => a.at - b.at)
+    for (const [id, deadline] of due) this.reached(id, deadline, now)
+    this.#keepMappings(now)
   }
 
-  poll(): Output<SaEvent> | undefined {
+  poll(): Output<TunnelEvent> | undefined {
     return this.#outputs.shift()
   }
 
   nextTimeout(): Instant | undefined {
-    let next = this.#keepaliveAt
-    for (const { at } of this.#deadlines) if (next === undefined || at < next) next = at
+    let next: Instant | undefined
+    for (const { deadlines, keepaliveAt } of this.#standing.values()) {
+      if (keepaliveAt !== undefined && (next === undefined || keepaliveAt < next)) next = keepaliveAt
+      for (const { at } of deadlines) if (next === undefined || at < next) next = at
+    }
     return next
   }
 
-  #down(reason: string): void {
-    if (!this.#up) return
-    this.#up = false
-    this.#deadlines = []
-    this.#keepaliveAt = undefined
-    this.#outputs.push({ kind: 'remove', pathId: this.#id })
-    this.#event({ name: 'down', reason })
+  /** Paths of one carrier share a mapping: one keepalive is enough for all of them. */
+  #keepMappings(now: Instant): void {
+    const kept = new Set<string>()
+    for (const standing of this.#standing.values()) {
+      const { keepaliveAt, path } = standing
+      if (keepaliveAt === undefined || keepaliveAt > now) continue
+      standing.keepaliveAt = after(now, keepaliveOf(path))
+      const { carrier } = path
+      const ends = `${carrier.local} ${carrier.remote} ${carrier.kind === 'udp' ? carrier.remotePort : ''}`
+      if (kept.has(ends)) continue
+      kept.add(ends)
+      this.#outputs.push({
+        kind: 'transmit',
+        datagram: { carrier, payload: Uint8Array.of(KEEPALIVE_PAYLOAD) },
+      })
+    }
   }
 
-  #event(event: SaEvent): void {
+  #install(path: ManualSaPath | PlainPath, now: Instant): void {
+    this.#standing.set(path.id, {
+      path,
+      deadlines: 'inbound' in path ? deadlinesOf(path, now) : [],
+      told: new Set(),
+      keepaliveAt: path.carrier.kind === 'udp' ? after(now, keepaliveOf(path)) : undefined,
+    })
+    this.#outputs.push({ kind: 'install', path: pathSpecOf(path) })
+  }
+
+  #remove(id: string): void {
+    this.#standing.delete(id)
+    this.#outputs.push({ kind: 'remove', pathId: id })
+  }
+
+  /** Up while a path stands, or where no policy asks for one. */
+  #settle(reason: string): void {
+    const { policies = [] } = this.#config
+    const asks = policies.some(({ action }) => action === 'use' || action === 'require')
+    const up = this.#standing.size > 0 || (policies.length > 0 && !asks)
+    if (up === this.#up && up) return
+    this.#up = up
+    this.#event(up ? { name: 'up' } : { name: 'down', reason })
+  }
+
+  #event(event: TunnelEvent): void {
     this.#outputs.push({ kind: 'event', event })
   }
 }
 
-function deadlinesOf(
-  { spi, lifetimes }: SaSpec,
-  direction: 'outbound' | 'inbound',
-  now: Instant,
-): Deadline[] {
-  const { softSeconds, hardSeconds } = lifetimes
-  const deadline = (kind: 'soft' | 'hard', span: number | undefined): Deadline[] =>
-    span === undefined ? [] : [{ at: after(now, seconds(span)), kind, direction, spi }]
-  return [...deadline('soft', softSeconds), ...deadline('hard', hardSeconds)]
+function checkConfig({ paths }: ManualSaConfig): void {
+  for (const path of paths)
+    if ('inbound' in path) for (const sa of [path.outbound ?? [], path.inbound].flat()) checkSa(sa)
+}
+
+function pathSpecOf(path: ManualSaPath | PlainPath): PathSpec {
+  const { id, carrier } = path
+  if ('transform' in path) return { id, carrier, takes: path.takes, transform: path.transform }
+  const { outbound, inbound } = path
+  const family: PacketKind = carrier.local.family === 4 ? IPV4 : IPV6
+  const isTunnel = (outbound ?? inbound[0])?.mode === 'tunnel'
+  const transform: EspSpec = {
+    protocol: 'esp',
+    ...(outbound === undefined ? {} : { outbound }),
+    inbound,
+  }
+  return { id, carrier, takes: path.takes ?? (isTunnel ? [IPV4, IPV6] : [family]), transform }
+}
+
+const keepaliveOf = (path: ManualSaPath | PlainPath): Duration =>
+  ('inbound' in path ? path.keepalive : undefined) ?? NAT_KEEPALIVE
+
+function deadlinesOf({ outbound, inbound }: ManualSaPath, now: Instant): Deadline[] {
+  const of = (
+    { spi, lifetimes }: SaSpec,
+    direction: 'outbound' | 'inbound',
+  ): (Deadline | readonly never[])[] => {
+    const deadline = (kind: 'soft' | 'hard', span: number | undefined): Deadline | readonly never[] =>
+      span === undefined ? [] : { at: after(now, seconds(span)), kind, direction, spi }
+    return [deadline('soft', lifetimes.softSeconds), deadline('hard', lifetimes.hardSeconds)]
+  }
+  return [
+    ...(outbound === undefined ? [] : of(outbound, 'outbound')),
+    ...inbound.flatMap((sa) => of(sa, 'inbound')),
+  ].flat()
+}
+
+/**
+ * Whether two paths are the same SAs. The seed of their IVs is drawn anew each time that a configuration is read, and
+ * tells nothing.
+ */
+function samePath(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  names.delete('ivSeed')
+  for (const name of names) {
+    const [one, other] = [a, b].map((value) => (value as Readonly<Record<string, unknown>>)[name])
+    if (!samePath(one, other)) return false
+  }
+  return true
 }

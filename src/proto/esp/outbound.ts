@@ -5,7 +5,7 @@ import { IpProtocol } from '../../wire/numbers.js'
 import { DROP, PASS, type Transform, type Verdict } from '../machine.js'
 import { OuterHeader } from '../tunnel-metadata.js'
 import { stripHeader, type TransportReasons } from './ip-header.js'
-import { checkSa, ESP_HEADER, Lifetime, type Reached, type SaSpec, Suite } from './sa.js'
+import { checkSa, ESP_HEADER, Lifetime, type Reached, type SaSpec, type SaState, Suite } from './sa.js'
 import { SequenceCounter } from './sequence.js'
 
 const REASONS: TransportReasons = {
@@ -21,6 +21,7 @@ export class EspOutbound implements Transform {
   readonly drops: Counters = new Counters()
   readonly lifetime: Lifetime
   readonly spec: SaSpec
+  readonly sas: readonly SaState[] = [this]
   readonly #suite: Suite
   readonly #sequence: SequenceCounter
   readonly #outer: OuterHeader
@@ -60,7 +61,6 @@ export class EspOutbound implements Transform {
   }
 
   process(packet: PacketBuffer): Verdict {
-    const length = packet.end - packet.start
     if (this.lifetime.isOver) return this.#drop(this.lifetime.reached === 3 ? 'esp.overflow' : 'esp.lifetime')
     let nextHeader: number
     if (this.#tunnel) {
@@ -73,7 +73,7 @@ export class EspOutbound implements Transform {
       nextHeader = stripHeader(packet, this.spec.local, this.spec.remote, this.drops, REASONS)
       if (nextHeader < 0) return DROP
     }
-    return this.#seal(packet, nextHeader, length)
+    return this.#seal(packet, nextHeader)
   }
 
   /**
@@ -86,10 +86,10 @@ export class EspOutbound implements Transform {
     if (end > packet.bytes.length) return this.#drop('esp.room')
     packet.bytes.fill(0, packet.start, end)
     packet.end = end
-    return this.#seal(packet, IpProtocol.noNextHeader, length)
+    return this.#seal(packet, IpProtocol.noNextHeader)
   }
 
-  #seal(packet: PacketBuffer, nextHeader: number, length: number): Verdict {
+  #seal(packet: PacketBuffer, nextHeader: number): Verdict {
     const { bytes } = packet
     const suite = this.#suite
     const { ivLength, icvLength } = suite
@@ -104,6 +104,7 @@ export class EspOutbound implements Transform {
     }
     const { high, low } = this.#sequence
     const end = this.#pad(packet, nextHeader)
+    const length = end - 2 - bytes[end - 2]! - payload
     writeUint32(bytes, esp, this.#spi)
     writeUint32(bytes, esp + 4, low)
     this.#encrypt(bytes, esp, iv, payload, end, high, low)

@@ -18,7 +18,10 @@ import {
 } from '../../crypto/index.js'
 import type { OuterSpec } from '../tunnel-metadata.js'
 
-/** RFC 4301 section 4.4.2.1: soft warns, hard stops. Absent: no limit. Seconds are the machine's to count. */
+/**
+ * RFC 4301 section 4.4.2.1: soft warns, hard stops. Absent: no limit. Bytes are those that are protected, without headers
+ * of ESP or AH and without padding. Seconds are the machine's to count.
+ */
 export interface SaLifetimes {
   readonly softBytes?: number
   readonly hardBytes?: number
@@ -54,8 +57,10 @@ export interface SaSpec {
   /** Outbound: the last number sent. Inbound: the highest seen, with all before it. Default: none. */
   readonly sequence?: SequenceNumber
   /**
-   * Outbound: 8 random bytes. An IV is the sequence number with these mixed in, so that keys that live longer than a
-   * process (manual ones) do not meet the same nonce again. Fresh keys need none.
+   * Outbound: 8 random bytes that are mixed into the sequence number where an IV is made of it, so that keys that live
+   * longer than a process (manual ones) do not meet the same nonce again. Fresh keys need none. Counter modes (AES-GCM,
+   * CCM, CTR, GMAC, ChaCha20) send that number as their IV, which need not be unpredictable. CBC's has to be (RFC 3602
+   * section 3): it is the number encrypted under the SA's key.
    */
   readonly ivSeed?: Uint8Array
   /** Outbound, ESP, tunnel mode: inner packets are made at least this long (RFC 4303 section 2.7), room allowing. */
@@ -114,6 +119,12 @@ export class Lifetime {
     )
       this.reached = REACHED_SOFT
   }
+}
+
+/** An SA that a transform holds. */
+export interface SaState {
+  readonly spec: SaSpec
+  readonly lifetime: Lifetime
 }
 
 export const ESP_HEADER = 8
