@@ -103,16 +103,6 @@ export class Daemon {
     }
   }
 
-  /** Waits for its end; rejects where that takes longer. */
-  async end(timeoutMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#wake(), timeoutMs)
-    await Promise.race([this.#ended, this.#change(timeoutMs)])
-    clearTimeout(timer)
-    if (this.#exit === undefined) {
-      throw new Error(`${this.#name} still runs after ${timeoutMs} ms\n${this.#log}`)
-    }
-  }
-
   /** SIGTERM, after three seconds SIGKILL; then the same end for children that it left. */
   async stop(): Promise<void> {
     const all = this.processes()

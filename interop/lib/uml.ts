@@ -28,6 +28,8 @@ export interface UmlOptions {
   /** Kernel modules to load, dependencies first. */
   readonly modules: readonly string[]
   readonly memory?: string
+  /** Of vec0; it cannot be raised later. Default: 1500. */
+  readonly mtu?: number
 }
 
 export class UmlPeer {
@@ -54,7 +56,7 @@ export class UmlPeer {
   }
 
   /** Boots a kernel (2 to 6 s) and returns when it takes commands. */
-  static async boot({ namespace, tap, modules, memory = '256M' }: UmlOptions): Promise<UmlPeer> {
+  static async boot({ namespace, tap, modules, memory = '256M', mtu = 1500 }: UmlOptions): Promise<UmlPeer> {
     const folder = mkdtempSync(join(tmpdir(), 'warren-uml-'))
     const version = readdirSync(MODULES)[0]
     if (version === undefined)
@@ -96,7 +98,12 @@ halt -f
           'rw',
           `init=${init}`,
         ],
-        ...[`vec0:transport=tap,ifname=${tap},depth=128,gro=1`, 'con=null', 'con0=fd:0,fd:1', 'quiet'],
+        ...[
+          `vec0:transport=tap,ifname=${tap},depth=128,gro=1,mtu=${mtu}`,
+          'con=null',
+          'con0=fd:0,fd:1',
+          'quiet',
+        ],
       ],
       // A folder of its own for its memory file and sockets.
       { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, HOME: folder, TMPDIR: '/dev/shm' } },

@@ -1,0 +1,339 @@
+/**
+ * ESP and AH against a real Linux kernel (6.1 in user mode), the transforms alone: every suite × mode × carrier × family,
+ * with and without extended sequence numbers. No daemon: a responder that has nothing but the SAs.
+ *
+ *     netns w: the responder            netns k
+ *     +----------------------+          +---------------------------------------+
+ *     | 198.18.0.0/16        |   veth   |                                       |
+ *     | fd18::/64        eth0 ------------ kport --- br0 --- tapu --- UML: vec0 | 192.168.1.2, inside 10.1.0.1
+ *     +----------------------+          +---------------------------------------+
+ *
+ * Each pair of SAs has an address of its own in w, so that thousands stand in one kernel side by side. Echo requests of
+ * 56 and 1,400 bytes go from both ends through each; then both sides' counters are compared.
+ */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { CaseReport, Order, ResponderCase, Told } from './lib/esp-responder.js'
+import { ESP_IN_UDP, MANY_PINGS } from './lib/many-pings.js'
+import { missing } from './lib/need.js'
+import { Netns } from './lib/netns.js'
+import { UmlPeer } from './lib/uml.js'
+import {
+  ahSuites,
+  espSuites,
+  kernelPolicy,
+  kernelState,
+  type Layout,
+  saSpec,
+  suiteName,
+  suiteOf,
+  XFRM_MODULES,
+  type XfrmSa,
+} from './lib/xfrm.js'
+
+const skip = missing('linux.uml', 'perl', 'ethtool')
+const SIZES = [56, 1400] as const
+const KERNEL = { 4: '192.168.1.2', 6: 'fd01::2' } as const
+const KERNEL_INSIDE = { 4: '10.1.0.1', 6: 'fd10:1::1' } as const
+
+interface Row extends Layout {
+  readonly suite: XfrmSa['suite']
+  readonly out: Partial<XfrmSa>
+  readonly back: Partial<XfrmSa>
+  readonly name: string
+}
+
+const layouts: readonly Layout[] = [
+  ...([4, 6] as const).flatMap((outer) =>
+    ([4, 6] as const).flatMap((inner) =>
+      [false, true].map((udp): Layout => ({ protocol: 'esp', mode: 'tunnel', outer, inner, udp })),
+    ),
+  ),
+  ...([4, 6] as const).flatMap((outer) =>
+    [false, true].map((udp): Layout => ({ protocol: 'esp', mode: 'transport', outer, inner: outer, udp })),
+  ),
+]
+const layoutName = ({ protocol, mode, outer, inner, udp }: Layout): string =>
+  `${protocol} ${mode} ${inner} in ${outer}${udp ? ' in UDP' : ''}`
+
+/** Plain numbers with a window of 64, and extended ones with one of 1024 that step over 2^32 on the way. */
+const COUNTING: readonly (readonly [string, Partial<XfrmSa>])[] = [
+  ['', {}],
+  [' esn', { esn: true, window: 1024, sequence: { high: 1, low: 0xfffffffd } }],
+]
+
+const gcm = suiteOf('ENCR_AES_GCM_16')
+const rows: readonly Row[] = [
+  ...layouts.flatMap((layout) =>
+    espSuites.flatMap((suite) =>
+      COUNTING.map(
+        ([name, more]): Row => ({
+          ...layout,
+          suite,
+          out: more,
+          back: more,
+          name: `${layoutName(layout)} ${suiteName(suite)}${name}`,
+        }),
+      ),
+    ),
+  ),
+  ...layouts
+    .filter(({ udp }) => !udp)
+    .flatMap((layout) =>
+      ahSuites.flatMap((suite) =>
+        COUNTING.flatMap(([name, more]) =>
+          // RFC 4302 section 2.6 pads to 32 bits over IPv4, Linux to 64 unless told.
+          (layout.outer === 4 ? [false, true] : [false]).map((align4): Row => {
+            const one = { ...more, ...(align4 ? { align4 } : {}) }
+            return {
+              ...layout,
+              protocol: 'ah',
+              suite,
+              out: one,
+              back: one,
+              name: `${layoutName({ ...layout, protocol: 'ah' })} ${suiteName(suite)}${name}${align4 ? ' align4' : ''}`,
+            }
+          }),
+        ),
+      ),
+    ),
+]
+
+/** Rows behind the matrix, each for a test of its own. */
+const special = (
+  name: string,
+  out: Partial<XfrmSa>,
+  back: Partial<XfrmSa> = out,
+  layout = layouts[0]!,
+): Row => ({
+  ...layout,
+  suite: gcm,
+  out,
+  back,
+  name,
+})
+const WINDOWS = [32, 64, 65, 128, 1000, 1024, 4096] as const
+const windows = WINDOWS.flatMap((window) => [
+  special(`window ${window}`, { window }, { window: 64 }),
+  special(`window ${window} esn`, { window, esn: true }, { window: 64, esn: true }),
+])
+const tfc = special('tfc', { tfcPadding: 700 })
+const dummies = special('dummies', {})
+const wrongs = [false, true].map((udp) => special(`wrong ${udp}`, {}, {}, { ...layouts[0]!, udp }))
+const end = special('the last sequence number', { sequence: { high: 0, low: 0xfffffffc } })
+const all: readonly Row[] = [...rows, ...windows, tfc, dummies, ...wrongs, end]
+
+const idOf = (row: Row): number => all.indexOf(row)
+const outerOf = (family: 4 | 6, i: number): string =>
+  family === 4 ? `198.18.${(i >> 8) + 1}.${i & 255}` : `fd18::${(i + 0x100).toString(16)}`
+const insideOf = (family: 4 | 6, i: number): string =>
+  family === 4 ? `10.2.${i >> 8}.${i & 255}` : `fd10:2::${(i + 0x100).toString(16)}`
+
+/** Our SA, the kernel's, who is inside, and what both sides are told. */
+function pairOf(row: Row, i: number) {
+  const { suite, mode, outer, inner } = row
+  const [here, there] = [outerOf(outer, i), KERNEL[outer]]
+  const out: XfrmSa = { spi: 0x10000 + i, source: here, destination: there, suite, ...row.out }
+  const back: XfrmSa = { spi: 0x20000 + i, source: there, destination: here, suite, ...row.back }
+  const ends =
+    mode === 'tunnel'
+      ? { local: insideOf(inner, i), remote: KERNEL_INSIDE[inner] }
+      : { local: here, remote: there }
+  const bits = inner === 4 ? 32 : 128
+  const [near, far] = [`${ends.local}/${bits}`, `${ends.remote}/${bits}`]
+  const lines = [
+    kernelState(out, row, false, i + 1),
+    kernelState(back, row, true, i + 1),
+    kernelPolicy('in', near, far, out, row, i + 1),
+    kernelPolicy('out', far, near, back, row, i + 1),
+  ]
+  const ours: ResponderCase = {
+    id: i,
+    local: here,
+    remote: there,
+    udp: row.udp,
+    outbound: saSpec(out, row, true),
+    inbound: saSpec(back, row, false),
+    inner: ends,
+  }
+  return { lines, ours, ends, inner }
+}
+
+describe('a real kernel receives what we seal, and we what it seals', { skip, timeout: 300_000 }, () => {
+  let net: Netns
+  let kernel: UmlPeer
+  let child: ChildProcess
+  let reports: ReadonlyMap<number, CaseReport>
+  let states: ReadonlyMap<number, KernelState>
+  let failedPings: readonly string[]
+
+  async function tell(order: Order): Promise<Told> {
+    const answer = new Promise<Told>((resolve, reject) => {
+      child.once('message', (told) => resolve(told as Told))
+      child.once('exit', () => reject(new Error('the responder ended')))
+    })
+    child.send(order)
+    const told = await answer
+    child.removeAllListeners('exit')
+    if (told.error !== undefined) throw new Error(told.error)
+    return told
+  }
+  async function report(): Promise<ReadonlyMap<number, CaseReport>> {
+    const { reports: list = [] } = await tell({ do: 'report' })
+    return new Map(list.map((one) => [one.id, one]))
+  }
+  /** Of the kernel's SAs, by SPI. */
+  async function kernelStates(spi?: number): Promise<ReadonlyMap<number, KernelState>> {
+    const file = join(net.folder, 'states.txt')
+    await kernel.must(`ip -s xfrm state > ${file}`, 60_000)
+    const found = parseStates(readFileSync(file, 'latin1'))
+    if (spi !== undefined) assert.ok(found.has(spi), `spi ${spi} is not in the kernel`)
+    return found
+  }
+  const xfrmStat = async (): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      (await kernel.must('cat /proc/net/xfrm_stat'))
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/\s+/))
+        .filter(([, count]) => count !== '0')
+        .map(([name, count]) => [name!, Number(count)]),
+    )
+  /** Echo requests from the kernel; what failed. */
+  async function kernelPings(ids: readonly number[], sizes: readonly number[]): Promise<string[]> {
+    const lines = sizes.flatMap((size) =>
+      ids.map((i) => {
+        const { ends, inner } = pairOf(all[i]!, i)
+        return `${inner} ${ends.remote} ${ends.local} ${size}`
+      }),
+    )
+    writeFileSync(join(net.folder, 'targets'), `${lines.join('\n')}\n`)
+    const output = await kernel.must(`perl ${net.folder}/pings.pl < ${net.folder}/targets`, 200_000)
+    return output.trim().split('\n').slice(0, -1)
+  }
+
+  before(async () => {
+    net = new Netns('xk')
+    const w = net.add('w')
+    const k = net.add('k')
+    net.veth(w, 'eth0', k, 'kport')
+    net.run(k, 'ip link add br0 type bridge; ip tuntap add dev tapu mode tap')
+    for (const port of ['tapu', 'kport']) net.run(k, `ip link set ${port} mtu 2000 master br0 up`)
+    net.run(k, 'ip link set br0 up; ethtool -K kport tx off')
+    net.run(
+      w,
+      [
+        'ip link set eth0 mtu 2000; sysctl -qw net.ipv6.ip_nonlocal_bind=1',
+        'ip addr add 192.168.1.1/24 dev eth0; ip -6 addr add fd01::1/64 dev eth0 nodad',
+        'ip route add local 198.18.0.0/16 dev lo; ip -6 route add local fd18::/64 dev lo',
+      ].join('; '),
+    )
+    kernel = await UmlPeer.boot({
+      namespace: k,
+      tap: 'tapu',
+      modules: XFRM_MODULES,
+      memory: '384M',
+      mtu: 2000,
+    })
+    writeFileSync(join(net.folder, 'pings.pl'), MANY_PINGS)
+    writeFileSync(join(net.folder, 'udp.pl'), ESP_IN_UDP)
+    const mac = /link\/ether (\S+)/.exec(await kernel.must('ip link show vec0'))?.[1]
+    const ours = /link\/ether (\S+)/.exec(net.run(w, 'ip link show eth0'))?.[1]
+    await kernel.must(
+      [
+        `ip addr add ${KERNEL[4]}/24 dev vec0`,
+        `ip -6 addr add ${KERNEL[6]}/64 dev vec0 nodad`,
+        `ip addr add ${KERNEL_INSIDE[4]}/32 dev vec0`,
+        `ip -6 addr add ${KERNEL_INSIDE[6]}/128 dev vec0 nodad`,
+        // A policy of transport mode takes ND to its peer with it, so nobody has to ask.
+        `ip neigh add 192.168.1.1 lladdr ${ours} dev vec0`,
+        `ip neigh add fd01::1 lladdr ${ours} dev vec0`,
+        'ip route add default via 192.168.1.1',
+        'ip -6 route add default via fd01::1',
+        `perl ${net.folder}/udp.pl`,
+      ].join(' && '),
+    )
+    net.run(
+      w,
+      `ip neigh add ${KERNEL[4]} lladdr ${mac} dev eth0; ip neigh add ${KERNEL[6]} lladdr ${mac} dev eth0`,
+    )
+    const pairs = all.map(pairOf)
+    writeFileSync(join(net.folder, 'sas'), `${pairs.flatMap(({ lines }) => lines).join('\n')}\n`)
+    const set = await kernel.run(`ip -batch ${net.folder}/sas`, 120_000)
+    assert.equal(set.exit, 0, `what the kernel refused: ${set.output.slice(0, 2000)}`)
+    child = spawn(
+      'ip',
+      [
+        'netns',
+        'exec',
+        w,
+        process.execPath,
+        fileURLToPath(new URL('./lib/esp-responder.js', import.meta.url)),
+      ],
+      { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' },
+    )
+    await tell({ do: 'open', cases: pairs.map(({ ours: one }) => one) })
+
+    const ids = rows.map((_, i) => i)
+    for (const size of SIZES) await tell({ do: 'ping', ids, size })
+    failedPings = await kernelPings(ids, SIZES)
+    reports = await report()
+    states = await kernelStates()
+  })
+  after(async () => {
+    child?.kill('SIGKILL')
+    await kernel?.halt()
+    net?.close()
+  })
+
+  for (const layout of [...new Set(rows.map(layoutName))]) {
+    const those = rows.filter((row) => layoutName(row) === layout)
+    test(`${layout}: ${those.length} pairs of SAs`, () => {
+      const wrong: string[] = []
+      for (const row of those) {
+        const i = idOf(row)
+        const { sent, taken, answered, replies, wrong: found } = reports.get(i)!
+        const [to, from] = [states.get(0x10000 + i), states.get(0x20000 + i)]
+        const said = JSON.stringify({ sent, taken, answered, replies, found, to, from })
+        const fine =
+          found.length === 0 &&
+          SIZES.every((size) => replies[size] === 1) &&
+          answered === SIZES.length &&
+          to?.packets === sent &&
+          from?.packets === taken &&
+          [to, from].every((state) => state.window === 0 && state.replay === 0 && state.failed === 0)
+        if (!fine) wrong.push(`${row.name}: ${said}`)
+      }
+      assert.equal(wrong.length, 0, `${wrong.length} of ${those.length}:\n${wrong.slice(0, 20).join('\n')}`)
+    })
+  }
+
+  test('every ping of the kernel was answered, and it counts no error', async () => {
+    assert.deepEqual(failedPings, [])
+    assert.deepEqual(await xfrmStat(), {})
+  })
+})
+
+interface KernelState {
+  readonly packets: number
+  readonly window: number
+  readonly replay: number
+  readonly failed: number
+}
+
+/** `ip -s xfrm state`, by SPI. */
+function parseStates(text: string): ReadonlyMap<number, KernelState> {
+  const found = new Map<number, KernelState>()
+  for (const part of text.split(/^src /m).slice(1)) {
+    const spi = Number(/spi (0x[0-9a-f]+)/.exec(part)?.[1])
+    const packets = Number(/lifetime current:\s+\d+\(bytes\), (\d+)\(packets\)/.exec(part)?.[1])
+    const stats = /stats:\s+replay-window (\d+) replay (\d+) failed (\d+)/.exec(part)
+    const [window, replay, failed] = stats === null ? [Number.NaN, 0, 0] : stats.slice(1).map(Number)
+    found.set(spi, { packets, window: window!, replay: replay!, failed: failed! })
+  }
+  return found
+}
