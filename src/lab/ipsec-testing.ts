@@ -5,11 +5,14 @@
  *                                            right: 10.2.0.2, fd02::2  east: 192.0.2.2, 2001:db8::2
  */
 import {
+  bytesEqual,
+  type Instant,
   type InterfaceAddress,
   IpPrefix,
   milliseconds,
   parseIpAddress,
   SeededRandom,
+  seconds,
   toHex,
 } from '../base/index.js'
 import { parseIpsecConf } from '../config/index.js'
@@ -150,14 +153,72 @@ export function keyPair(length: number, seed: number): string {
   return `0x${one()}:0x${one()}`
 }
 
+/**
+ * `length` bytes over TCP from one host to another, within ten minutes. What arrived is compared with what was sent;
+ * returns how many bytes did.
+ */
+export async function transfer(
+  from: VirtualHost,
+  to: VirtualHost,
+  destination: string,
+  length: number,
+  source?: string,
+): Promise<number> {
+  const sent = new SeededRandom(9).fill(new Uint8Array(length))
+  let arrived = 0
+  let written = 0
+  const listener = to.stack.tcp.listen({
+    port: 5001,
+    onConnection: (connection) => {
+      connection.onEvent = (event, now) => {
+        if (event !== 'readable' && event !== 'end') return
+        for (
+          let part = connection.read(65_536, now);
+          part !== undefined;
+          part = connection.read(65_536, now)
+        ) {
+          if (part.length === 0) break
+          if (!bytesEqual(part, sent.subarray(arrived, arrived + part.length))) return
+          arrived += part.length
+        }
+        if (event === 'end') connection.end(now)
+      }
+    },
+  })
+  const connection = from.stack.tcp.connect(
+    {
+      destination: parseIpAddress(destination)!,
+      port: 5001,
+      ...(source === undefined ? {} : { source: parseIpAddress(source)! }),
+    },
+    from.now(),
+  )
+  const push = (now: Instant): void => {
+    written += connection.write(sent.subarray(written), now)
+    if (written === length) connection.end(now)
+  }
+  connection.onEvent = (event, now) => {
+    if ((event === 'connected' || event === 'writable') && written < length) push(now)
+  }
+  for (let i = 0; i < 600 && arrived < length; i++) await from.clock.advance(seconds(1))
+  listener.close(from.now())
+  return arrived
+}
+
 /** Echo replies that come back to `host` within a second, of `count` requests to `destination`. */
-export async function ping(host: VirtualHost, destination: string, count = 1, size = 8): Promise<number> {
+export async function ping(
+  host: VirtualHost,
+  destination: string,
+  count = 1,
+  size = 8,
+  from?: string,
+): Promise<number> {
   const to = parseIpAddress(destination)!
   let replies = 0
   const stop = host.stack.onIcmp(({ family, type }) => {
     if (type === (family === 4 ? 0 : 129)) replies++
   })
-  const source = host.stack.sourceFor(to)!
+  const source = from === undefined ? host.stack.sourceFor(to)! : parseIpAddress(from)!
   for (let i = 0; i < count; i++) {
     const payload = new Uint8Array(size)
     payload[0] = to.family === 4 ? 8 : 128

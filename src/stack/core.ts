@@ -65,6 +65,8 @@ export class Core {
   readonly local: LocalAddresses
   readonly routes: RouteTable
   readonly pathMtus: PathMtuTable
+  /** What fits into the protection of IPsec on the way to a destination: the path itself may take more. */
+  readonly protectedMtus: PathMtuTable
   readonly loopback: Loopback
   readonly link: LinkOutput
   readonly arp: ArpCache
@@ -84,6 +86,7 @@ export class Core {
     this.local = new LocalAddresses(this.interfaces)
     this.routes = new RouteTable(limits.routes, () => extraRoutes(this))
     this.pathMtus = new PathMtuTable(limits)
+    this.protectedMtus = new PathMtuTable(limits)
     this.loopback = new Loopback(this)
     this.link = new LinkOutput(this)
     this.arp = new ArpCache(this)

@@ -2,6 +2,7 @@
 import type { Instant, IpAddress } from '../base/index.js'
 import type { Core } from './core.js'
 import type { NetworkInterface } from './interface.js'
+import type { PathMtuTable } from './pmtu.js'
 
 /** An error that reached us, about a packet that says it was ours. */
 export interface IcmpErrorReport {
@@ -35,7 +36,8 @@ export type QuotedPacket = Omit<IcmpErrorReport, 'kind' | 'mtu'>
 
 /**
  * A router says that a packet of ours (`length` bytes in all) was larger than `told` (0: it does not say how much it
- * would take). Who sent the packet decides whether to believe it; only then does the path's MTU shrink.
+ * would take). Who sent the packet decides whether to believe it; only then does the path's MTU shrink. `pathMtus`: where it
+ * is kept.
  */
 export function tooBigReported(
   core: Core,
@@ -43,8 +45,9 @@ export function tooBigReported(
   length: number,
   told: number,
   now: Instant,
+  pathMtus: PathMtuTable = core.pathMtus,
 ): void {
-  const { counters, pathMtus, transport } = core
+  const { counters, transport } = core
   const name = about.family === 4 ? 'icmp' : 'icmpv6'
   if (!transport.believes(about, told, now)) {
     counters.add(`${name}.tooBigUnasked`)

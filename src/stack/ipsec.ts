@@ -30,7 +30,10 @@ export function protectOutput(
   return result
 }
 
-/** The sender is on this host: an SA's overhead makes its path narrower, as a router's report would. */
+/**
+ * The sender is on this host: an SA's overhead makes its path narrower, as a router's report would. Kept apart from the
+ * path's own MTU: in transport mode both are of one destination.
+ */
 function learn(
   core: Core,
   packet: PacketBuffer,
@@ -43,7 +46,7 @@ function learn(
   const protocol = bytes[start + (isV4 ? V4.protocol : V6.nextHeader)]!
   const payloadAt = start + (isV4 ? 4 * (bytes[start]! & 15) : 40)
   const source = isV4 ? ipv4At(bytes, start + V4.source) : ipv6At(bytes, start + V6.source)
-  core.pathMtus.sent(destination, protocol, end - start, now)
+  core.protectedMtus.sent(destination, protocol, end - start, now)
   tooBigReported(
     core,
     {
@@ -58,6 +61,7 @@ function learn(
     end - start,
     largest,
     now,
+    core.protectedMtus,
   )
 }
 

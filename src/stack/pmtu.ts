@@ -98,6 +98,12 @@ export class PathMtuTable {
     return lower
   }
 
+  clear(): void {
+    this.#learned.clear()
+    this.#recent.clear()
+    this.#last = undefined
+  }
+
   /** What is known, for the rows of the routing table. */
   rows(): Iterable<{ readonly destination: IpAddress; readonly mtu: number; readonly expires: Instant }> {
     return this.#learned.values()

@@ -25,7 +25,7 @@ import { NetworkInterface } from './interface.js'
 import { defaultLimits, type StackLimits } from './limits.js'
 import type { RouteTable } from './routes.js'
 import type { TcpLayer } from './tcp/index.js'
-import { pathMtu, sourceFor } from './tcp-binding.js'
+import { pathMtu, senderMtu, sourceFor } from './tcp-binding.js'
 import type {
   IcmpListener,
   InterfaceSpec,
@@ -109,6 +109,7 @@ export class Stack {
   }
   set ipsec(hook: IpsecHook | undefined) {
     this.#core.ipsec = hook
+    if (hook === undefined) this.#core.protectedMtus.clear()
   }
 
   /** The interface is down until `setUp`. @throws WarrenError STACK_INTERFACE_EXISTS. */
@@ -218,6 +219,11 @@ export class Stack {
   /** Largest IP packet that goes to `destination` unfragmented, as far as known; `undefined` without a route. */
   pathMtu(destination: IpAddress, now: Instant): number | undefined {
     return pathMtu(this.#core, destination, now)
+  }
+
+  /** The same for a sender on this host: what is left of it by the SAs that its packets go through, as far as known. */
+  senderMtu(destination: IpAddress, now: Instant): number | undefined {
+    return senderMtu(this.#core, destination, now)
   }
 
   /** True if the address is one of an interface of this host that is up. */

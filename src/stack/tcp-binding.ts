@@ -20,7 +20,7 @@ export function tcpOptions(core: Core): TcpLayerOptions {
       transmit(core, segment, source, destination, ecnCapable, now),
     sourceFor: (destination) => sourceFor(core, destination),
     mssFor: (destination) =>
-      (pathMtu(core, destination, core.now) ?? DEFAULT_MTU[destination.family]) -
+      (senderMtu(core, destination, core.now) ?? DEFAULT_MTU[destination.family]) -
       OVERHEAD[destination.family],
   }
 }
@@ -29,6 +29,13 @@ export function tcpOptions(core: Core): TcpLayerOptions {
 export function pathMtu(core: Core, destination: IpAddress, now: Instant): number | undefined {
   const way = findWay(core, destination, now)
   return typeof way === 'string' ? undefined : way.mtu
+}
+
+/** The same for a sender on this host, whose packets IPsec may make longer. */
+export function senderMtu(core: Core, destination: IpAddress, now: Instant): number | undefined {
+  const mtu = pathMtu(core, destination, now)
+  if (mtu === undefined || core.ipsec === undefined) return mtu
+  return Math.min(mtu, core.protectedMtus.get(destination, now) ?? mtu)
 }
 
 export function sourceFor(core: Core, destination: IpAddress): IpAddress | undefined {
@@ -59,7 +66,7 @@ function transmit(
   )
   if (result !== 'too-big') return
   // The path shrank since the connection began: TCP hears of it as of a router's report, after it has done its sums.
-  const mtu = pathMtu(core, destination, now)
+  const mtu = senderMtu(core, destination, now)
   if (mtu === undefined) return
   core.timers.schedule(now, (then) =>
     core.tcp.icmpError('too-big', { source, destination, segment: segment.subarray(0, 20), mtu }, then),

@@ -332,8 +332,10 @@ export class Ipsec implements IpsecHook {
 
   /** IPv6 of this host that it would have to cut in any case (RFC 4303 section 3.3.4: the whole is protected first). */
   #cutsItself(packet: PacketBuffer, now: Instant): boolean {
-    if (!this.#stack.isLocal(sourceOf(packet))) return false
-    const mtu = this.#stack.pathMtu(destinationOf(packet), now)
+    // TCP is told what fits, and will send no more.
+    if (packet.bytes[packet.start + 6] === IpProtocol.tcp || !this.#stack.isLocal(sourceOf(packet)))
+      return false
+    const mtu = this.#stack.senderMtu(destinationOf(packet), now)
     return mtu !== undefined && packet.length > mtu
   }
 

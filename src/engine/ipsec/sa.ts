@@ -1,6 +1,6 @@
 /** Security associations as an administrator or a key exchange makes them: plain data, one direction each. */
 import type { IpAddress } from '../../base/index.js'
-import type { SaLifetimes, SaSpec } from '../../proto/esp/sa.js'
+import type { SaLifetimes, SaSpec, SequenceNumber } from '../../proto/esp/sa.js'
 import { outerSpec } from '../../proto/tunnel-metadata.js'
 import { IpProtocol } from '../../wire/numbers.js'
 
@@ -22,6 +22,8 @@ export interface ManualSa {
   /** ESP in UDP (RFC 3948): the port at both ends. */
   readonly udpPort?: number
   readonly lifetimes?: SaLifetimes
+  /** Of an SA that another process had: the last number that it sent, or the highest that it took. Default: none. */
+  readonly sequence?: SequenceNumber
   /** `file:line:column` of the rule. */
   readonly where?: string
 }
@@ -52,6 +54,7 @@ export function saSpecOf(sa: ManualSa, outbound: boolean, seed: Uint8Array): SaS
     esn: false,
     window: MANUAL_WINDOW,
     lifetimes: sa.lifetimes ?? {},
+    ...(sa.sequence === undefined ? {} : { sequence: sa.sequence }),
     ...(outbound ? { ivSeed: seed } : {}),
     ...(sa.udpPort === undefined ? {} : { udpEncapsulation: true }),
     copyDf: true,
