@@ -1,8 +1,13 @@
 /**
- * `npm run bench [NAME ...]`: the figures of docs/performance.md, each beside its peer in the same run. A benchmark
- * prints and never judges.
+ * `npm run bench -- [NAME ...] [option ...]`: the figures of docs/performance.md, each beside its peer in the same run.
+ * Options are those of `throughput`, which alone judges what it finds.
  */
-const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
+interface Bench {
+  /** What it resolves with is an exit code where it is a number. */
+  run(options: readonly string[]): Promise<unknown>
+}
+
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   startup: () => import('./startup.js'),
   transforms: () => import('./transforms.js'),
   crypto: () => import('./crypto.js'),
@@ -11,7 +16,14 @@ const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   throughput: () => import('./throughput.js'),
 }
 
-const asked = process.argv.slice(2)
+const words = process.argv.slice(2)
+const firstOption = words.findIndex((word) => word.startsWith('-'))
+const asked = firstOption < 0 ? words : words.slice(0, firstOption)
+const options = words.slice(asked.length)
+if (options.length > 0 && !(asked.length === 1 && asked[0] === 'throughput')) {
+  console.error('options belong to one benchmark: npm run bench -- throughput [option ...]')
+  process.exit(2)
+}
 for (const name of asked) {
   if (!(name in benches)) {
     console.error(`no benchmark "${name}"; there are: ${Object.keys(benches).join(', ')}`)
@@ -21,5 +33,6 @@ for (const name of asked) {
 for (const [name, load] of Object.entries(benches)) {
   if (asked.length > 0 && !asked.includes(name)) continue
   console.log(`\n## ${name}`)
-  await (await load()).run()
+  const code = await (await load()).run(options)
+  if (typeof code === 'number' && code !== 0) process.exitCode = code
 }

@@ -1,86 +1,215 @@
 /**
- * iperf3 TCP, one stream, between two network namespaces: without a tunnel, then through gif and gre of Warren at
- * both ends, in the same run.
+ * What passes through Warren at both ends, and through each C daemon at both ends, in one run: a round measures every
+ * subject once, so that a slow moment of the machine falls on all alike. Each pair has two hosts of its own, and stands
+ * idle while another is measured.
  *
- *     netns a                          netns b
- *     +----------------+   veth        +----------------+
- *     | t0 10.1.0.1    | ============= | t0 10.1.0.2    |
- *     | eth0 192.168.1.1 ------------- eth0 192.168.1.2 |
- *     +----------------+               +----------------+
+ *     netns a                 netns link            netns b
+ *     +------------------+    +-------+    +------------------+
+ *     | eth0 192.168.1.1 | -- |  br0  | -- | eth0 192.168.1.2 |
+ *     | tunnel  10.1.0.1 |    +-------+    | tunnel  10.1.0.2 |
+ *     +------------------+                 +------------------+
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpus, release } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { residentBytes } from '../interop/lib/daemon.js'
 import { missing } from '../interop/lib/need.js'
-import { Netns } from '../interop/lib/netns.js'
-import { startWarren, type WarrenProcess } from '../interop/lib/warren.js'
+import { bare, openvpn, type Peer, ssh, strongswan, tinc, warrenPeers } from '../interop/lib/peers/index.js'
+import { type PeerHosts, twoHosts } from '../interop/lib/two-hosts.js'
+import { GcCounter } from './throughput/gc.js'
+import { load, roundTrip, type Standing } from './throughput/measure.js'
+import { help, type Options, parseOptions } from './throughput/options.js'
+import { type Machine, progress, replaceSection, section, terminal } from './throughput/report.js'
+import { type GcCount, judge, type Load, type Sample, type SubjectResult } from './throughput/results.js'
 
-const OUTER = { a: '192.168.1.1', b: '192.168.1.2' } as const
-const INNER = { a: '10.1.0.1', b: '10.1.0.2' } as const
-const SECONDS = 5
-/** What gif and gre have to reach, in Mbit/s. */
-const TARGET = 500
+const peers: readonly Peer[] = [bare, ...warrenPeers, openvpn, tinc, ssh, strongswan]
+const WARREN = warrenPeers.map(({ name }) => name)
+const DOCUMENT = 'docs/performance.md'
 
-const cases = [
-  { name: 'gif', lines: 'kind = "gif"', mtu: 1480 },
-  { name: 'gre', lines: 'kind = "gre"\nkey = 7', mtu: 1472 },
-] as const
-
-/** Prints a table; throws where a tunnel is slower than it must be. */
-export async function run(): Promise<void> {
-  const skip = missing('iperf3')
+/** Measures, prints, and returns the exit code: 1 where a target is missed, 2 where the arguments are wrong. */
+export async function run(args: readonly string[] = []): Promise<number> {
+  if (args.includes('--help')) {
+    console.log(help)
+    return 0
+  }
+  let options: Options
+  try {
+    options = parseOptions(
+      args,
+      peers.map(({ name }) => name),
+    )
+  } catch (error) {
+    console.error(`throughput: ${messageOf(error)}`)
+    return 2
+  }
+  const skip = missing('iperf3', 'ping')
   if (skip !== false) {
     console.log(`throughput: skipped: ${skip}`)
-    return
+    return 0
   }
-  const net = new Netns('wlb')
+  const subjects = peers
+    .filter(({ name }) => name === 'bare' || options.subjects?.includes(name) !== false)
+    .map((peer) => new Subject(peer))
+  // `exit` has handlers of its own for what runs and for the namespaces.
+  const interrupted = (): never => process.exit(130)
+  process.once('SIGINT', interrupted)
+  process.once('SIGTERM', interrupted)
   try {
-    const [a, b] = [net.add('a'), net.add('b')]
-    net.veth(a, 'eth0', b, 'eth0')
-    net.run(a, `ip addr add ${OUTER.a}/24 dev eth0`)
-    net.run(b, `ip addr add ${OUTER.b}/24 dev eth0`)
-    const report = (name: string, mbits: number, note: string): void =>
-      console.log(`${name.padEnd(12)} ${Math.round(mbits).toLocaleString('en').padStart(8)} Mbit/s  ${note}`)
-    report('no tunnel', measure(net, a, b, OUTER.b), 'veth, 1,500 bytes')
-    const slow: string[] = []
-    for (const { name, lines, mtu } of cases) {
-      const mbits = await tunnelled(net, a, b, lines, mtu)
-      report(name, mbits, `Warren to Warren, mtu ${mtu}, must be ${TARGET}`)
-      if (mbits < TARGET) slow.push(name)
-    }
-    if (slow.length > 0) throw new Error(`slower than ${TARGET} Mbit/s: ${slow.join(', ')}`)
+    for (const subject of subjects) await subject.start(options)
+    await measureAll(subjects, options)
   } finally {
-    net.close()
+    for (const subject of subjects) await subject.stop()
+    process.off('SIGINT', interrupted)
+    process.off('SIGTERM', interrupted)
+  }
+  return report(
+    subjects.map((subject) => subject.result()),
+    options,
+  )
+}
+
+async function measureAll(subjects: readonly Subject[], options: Options): Promise<void> {
+  const standing = subjects.filter((subject) => subject.stands)
+  for (let round = 0; round < options.rounds; round++) {
+    // Every round begins with another one: whoever follows a heavy one does so once only.
+    const from = round % standing.length
+    for (const subject of [...standing.slice(from), ...standing.slice(0, from)]) {
+      await subject.round(options)
+      console.log(progress(round, subject.result()))
+    }
+  }
+  for (const subject of standing) {
+    if (options.gcSeconds > 0) await subject.collections(options.gcSeconds)
+    subject.weigh()
   }
 }
 
-async function tunnelled(net: Netns, a: string, b: string, lines: string, mtu: number): Promise<number> {
-  const started: WarrenProcess[] = []
-  try {
-    for (const [namespace, end, other] of [[a, 'a', 'b'] as const, [b, 'b', 'a'] as const]) {
-      const file = join(net.folder, `${end}.toml`)
-      writeFileSync(
-        file,
-        `[tunnel.t0]\n${lines}\nlocal = "${OUTER[end]}"\nremote = "${OUTER[other]}"\nmtu = ${mtu}\naddresses = ["${INNER[end]}/24"]\n`,
-      )
-      started.push(await startWarren(net, namespace, [file]))
+function report(results: readonly SubjectResult[], options: Options): number {
+  const verdicts = judge(results, WARREN)
+  console.log(`\n${terminal(results, verdicts)}`)
+  const machine: Machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    kernel: release(),
+    node: process.versions.node,
+    date: new Date().toISOString().slice(0, 10),
+  }
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify({ machine, options, results, verdicts }, undefined, 2)}\n`)
+  if (options.write) {
+    const text = replaceSection(readFileSync(DOCUMENT, 'utf8'), section(machine, options, results, verdicts))
+    if (text === undefined) {
+      console.error(`throughput: ${DOCUMENT} has no section that is marked for it`)
+      return 2
     }
-    return measure(net, a, b, INNER.b)
-  } finally {
-    for (const process of started) await process.stop()
+    writeFileSync(DOCUMENT, text)
+  }
+  return verdicts.some(({ held }) => held === false) ? 1 : 0
+}
+
+let prefixes = 0
+
+/** One peer with its two hosts and what was measured of it. */
+class Subject {
+  readonly #peer: Peer
+  #skipped: string | undefined
+  #hosts: PeerHosts | undefined
+  #standing: Standing | undefined
+  readonly #failures: string[] = []
+  readonly #samples: Record<Load, (Sample | undefined)[]> = { tcp: [], tcp4: [], reverse: [], udp: [] }
+  readonly #ping: (number | undefined)[] = []
+  #resident: { a: number; b: number } | undefined
+  #counter: GcCounter | undefined
+  #gc: GcCount | undefined
+  readonly #atExit = (): void => this.#hosts?.net.close()
+
+  constructor(peer: Peer) {
+    this.#peer = peer
+  }
+
+  get stands(): boolean {
+    return this.#standing !== undefined
+  }
+
+  async start({ link }: Options): Promise<void> {
+    const reason = this.#peer.missing()
+    if (reason !== false) {
+      this.#skipped = reason
+      return
+    }
+    warrenPeers.find((peer) => peer === this.#peer)?.traceGc((line) => this.#counter?.line(line))
+    process.on('exit', this.#atExit)
+    await this.#try('start', async () => {
+      this.#hosts = twoHosts(`wb${(prefixes++).toString(36)}`, link)
+      this.#standing = { hosts: this.#hosts, peer: await this.#peer.start(this.#hosts) }
+    })
+  }
+
+  async round({ tests, seconds, pings }: Options): Promise<void> {
+    const standing = this.#standing
+    if (standing === undefined) return
+    for (const test of tests) {
+      if (test === 'ping') this.#ping.push(await this.#try('ping', () => roundTrip(standing, pings)))
+      else this.#samples[test].push(await this.#try(test, () => load(standing, test, seconds)))
+      // What still is on its way is not the next one's.
+      await sleep(100)
+    }
+  }
+
+  /** Full load in one direction while Warren's collections are counted. Of others nothing is. */
+  async collections(seconds: number): Promise<void> {
+    const standing = this.#standing
+    if (standing === undefined || !WARREN.includes(this.#peer.name)) return
+    // What V8 does when it has settled, not what it does on its way there.
+    await this.#try('tcp', () => load(standing, 'tcp', 2))
+    const counter = new GcCounter()
+    this.#counter = counter
+    const sample = await this.#try('tcp', () => load(standing, 'tcp', seconds))
+    this.#counter = undefined
+    if (sample === undefined) return
+    this.#gc = { seconds, mbits: sample.mbits, scavenges: counter.scavenges, major: counter.major }
+  }
+
+  weigh(): void {
+    const processes = this.#standing?.peer.processes()
+    if (processes === undefined) return
+    this.#resident = { a: residentBytes(processes.a), b: residentBytes(processes.b) }
+  }
+
+  async stop(): Promise<void> {
+    try {
+      await this.#standing?.peer.stop()
+    } finally {
+      this.#standing = undefined
+      this.#hosts?.net.close()
+      process.off('exit', this.#atExit)
+    }
+  }
+
+  result(): SubjectResult {
+    const { name, description } = this.#peer
+    return {
+      name,
+      description,
+      version: this.#skipped === undefined ? this.#peer.version() : '',
+      ...(this.#skipped === undefined ? {} : { skipped: this.#skipped }),
+      failures: this.#failures,
+      samples: this.#samples,
+      ping: this.#ping,
+      ...(this.#resident === undefined ? {} : { resident: this.#resident }),
+      ...(this.#gc === undefined ? {} : { gc: this.#gc }),
+    }
+  }
+
+  async #try<T>(what: string, act: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await act()
+    } catch (error) {
+      this.#failures.push(`${what}: ${messageOf(error)}`)
+      console.error(`${this.#peer.name}: ${what}: ${messageOf(error)}`)
+      return undefined
+    }
   }
 }
 
-/** What arrived at the far end, in Mbit/s. The server ends with its one client, or is ended here. */
-function measure(net: Netns, from: string, to: string, address: string): number {
-  const pidFile = join(net.folder, 'iperf3.pid')
-  net.run(to, `iperf3 -s -D -1 -B ${address} -I ${pidFile}`)
-  try {
-    const json = net.run(from, `sleep 0.5; iperf3 -c ${address} -t ${SECONDS} -J`)
-    const { end } = JSON.parse(json) as { end: { sum_received: { bits_per_second: number } } }
-    return end.sum_received.bits_per_second / 1e6
-  } catch (error) {
-    const pid = Number.parseInt(readFileSync(pidFile, 'latin1'), 10)
-    if (pid > 1) process.kill(pid)
-    throw error
-  }
-}
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
