@@ -4,7 +4,15 @@
  */
 import { WarrenError } from '../base/index.js'
 import { check, Errno, LITTLE_ENDIAN, libc, systemError } from './ffi.js'
-import { AF_NETLINK, SO_RCVBUF, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET } from './sockaddr.js'
+import {
+  AF_NETLINK,
+  SO_RCVBUF,
+  SO_RCVTIMEO,
+  SO_SNDBUFFORCE,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from './sockaddr.js'
 
 export const NLMSG_HEADER_LENGTH = 16
 export const NLMSG_ERROR = 2
@@ -22,7 +30,8 @@ const NLM_F_CAPPED = 0x100
 const NLM_F_ACK_TLVS = 0x200
 const NLMSGERR_ATTR_MSG = 1
 
-const NETLINK_ROUTE = 0
+export const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
 const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
@@ -38,6 +47,14 @@ export interface NetlinkMessage {
   readonly sequence: number
   /** What follows the header; a view. */
   readonly body: Uint8Array
+}
+
+/** One message to send. */
+export interface NetlinkRequest {
+  readonly type: number
+  readonly flags: number
+  readonly body: Uint8Array
+  readonly attributes: readonly Uint8Array[]
 }
 
 /** An attribute: length, type, payload, padding. */
@@ -62,6 +79,12 @@ export function uint8(value: number): Uint8Array {
 export function uint32(value: number): Uint8Array {
   const bytes = new Uint8Array(4)
   new DataView(bytes.buffer).setUint32(0, value, LITTLE_ENDIAN)
+  return bytes
+}
+
+export function uint16(value: number): Uint8Array {
+  const bytes = new Uint8Array(2)
+  new DataView(bytes.buffer).setUint16(0, value, LITTLE_ENDIAN)
   return bytes
 }
 
@@ -144,15 +167,15 @@ export function decodeError(message: NetlinkMessage): { errno: number; words?: s
   return words === undefined ? { errno } : { errno, words: readText(words) }
 }
 
-/** A socket to the kernel's routing tables. Requests block until they are answered. */
+/** A socket to a part of the kernel, by default its routing tables. Requests block until they are answered. */
 export class NetlinkSocket {
   readonly fd: number
   #sequence = 0
   readonly #buffer = new Uint8Array(64 * 1024)
 
-  constructor() {
+  constructor(protocol: number = NETLINK_ROUTE) {
     const c = libc()
-    this.fd = check(c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), 'open a netlink socket')
+    this.fd = check(c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), 'open a netlink socket')
     const on = uint32(1)
     // Each is a nicety that old kernels lack: errors are then named without the kernel's words.
     c.setsockopt(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, on, 4)
@@ -213,6 +236,40 @@ export class NetlinkSocket {
         if (message.type === NLMSG_DONE) return { errno: 0, answers }
         if (message.type === NLMSG_ERROR) return { ...decodeError(message), answers }
         answers.push(message)
+      }
+    }
+  }
+
+  /**
+   * Sends all of them in one datagram and waits until the last that asks for it (NLM_F_ACK) is acknowledged, or any is
+   * refused. `failed` is the index of the one that was.
+   */
+  tryBatch(requests: readonly NetlinkRequest[]): { errno: number; words?: string; failed?: number } {
+    const c = libc()
+    const first = this.#sequence + 1
+    this.#sequence += requests.length
+    const last = first + requests.findLastIndex(({ flags }) => (flags & NLM_F_ACK) !== 0)
+    const bytes = join(
+      requests.map(({ type, flags, body, attributes }, i) =>
+        encodeMessage(type, flags | NLM_F_REQUEST, first + i, body, attributes),
+      ),
+    )
+    // The kernel takes no datagram that is longer than what the socket may hold, less some 32 bytes.
+    c.setsockopt(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, uint32(Math.max(1 << 16, bytes.length + 4096)), 4)
+    if (c.send(this.fd, bytes, bytes.length, 0) < 0) return { errno: c.errno() }
+    for (;;) {
+      const length = c.recv(this.fd, this.#buffer, this.#buffer.length, 0)
+      if (length < 0) {
+        const errno = c.errno()
+        if (errno === Errno.EINTR) continue
+        return { errno }
+      }
+      for (const message of decodeMessages(this.#buffer.slice(0, length))) {
+        if (message.type !== NLMSG_ERROR || message.sequence < first) continue
+        const answer = decodeError(message)
+        // What else is on its way belongs to this batch, and is passed over by its number.
+        if (answer.errno !== 0) return { ...answer, failed: message.sequence - first }
+        if (message.sequence === last) return answer
       }
     }
   }

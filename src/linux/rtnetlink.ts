@@ -1,11 +1,5 @@
 /** Links, addresses and routes of this machine, over rtnetlink (RFC 3549 section 3). `ip` is never called. */
-import {
-  type InterfaceAddress,
-  type IpAddress,
-  type IpPrefix,
-  ipAddressFrom,
-  MacAddress,
-} from '../base/index.js'
+import { type InterfaceAddress, type IpAddress, IpPrefix, ipAddressFrom, MacAddress } from '../base/index.js'
 import { Errno, LITTLE_ENDIAN } from './ffi.js'
 import {
   attribute,
@@ -53,9 +47,13 @@ const IFADDR_LENGTH = 8
 const RTA_DST = 1
 const RTA_OIF = 4
 const RTA_GATEWAY = 5
+const RTA_PRIORITY = 6
+const RTA_PREFSRC = 7
 const RTA_METRICS = 8
 const RTAX_MTU = 2
+const RTA_TABLE = 15
 const RTM_LENGTH = 12
+const RT_TABLE_UNSPEC = 0
 const RT_TABLE_MAIN = 254
 const RTPROT_STATIC = 4
 const RT_SCOPE_UNIVERSE = 0
@@ -93,6 +91,13 @@ export interface RouteSpec {
   readonly interfaceIndex?: number
   readonly kind?: 'unicast' | 'blackhole' | 'unreachable'
   readonly mtu?: number
+  /** Default: the main table. */
+  readonly table?: number
+  readonly metric?: number
+  /** What a packet that has no source yet gets for one (RTA_PREFSRC). */
+  readonly preferredSource?: IpAddress
+  /** Who made it (rtm_protocol); default: 4, static. */
+  readonly protocol?: number
 }
 
 export interface RouteAnswer {
@@ -139,8 +144,9 @@ export function routeRequest(
   const kind = route.kind ?? 'unicast'
   body[0] = familyOf(route.destination.address)
   body[1] = route.destination.length
-  body[4] = RT_TABLE_MAIN
-  body[5] = deleting ? 0 : RTPROT_STATIC
+  const table = route.table ?? RT_TABLE_MAIN
+  body[4] = table < 256 ? table : RT_TABLE_UNSPEC
+  body[5] = route.protocol ?? (deleting ? 0 : RTPROT_STATIC)
   const onLink = route.gateway === undefined && kind === 'unicast' && body[0] === AF_INET
   body[6] = deleting ? RT_SCOPE_NOWHERE : onLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
   body[7] = { unicast: RTN_UNICAST, blackhole: RTN_BLACKHOLE, unreachable: RTN_UNREACHABLE }[kind]
@@ -148,6 +154,10 @@ export function routeRequest(
   if (route.destination.length > 0) attributes.push(attribute(RTA_DST, route.destination.address.bytes))
   if (route.gateway !== undefined) attributes.push(attribute(RTA_GATEWAY, route.gateway.bytes))
   if (route.interfaceIndex !== undefined) attributes.push(attribute(RTA_OIF, uint32(route.interfaceIndex)))
+  if (route.metric !== undefined) attributes.push(attribute(RTA_PRIORITY, uint32(route.metric)))
+  if (route.preferredSource !== undefined)
+    attributes.push(attribute(RTA_PREFSRC, route.preferredSource.bytes))
+  if (table >= 256) attributes.push(attribute(RTA_TABLE, uint32(table)))
   if (route.mtu !== undefined) attributes.push(nested(RTA_METRICS, attribute(RTAX_MTU, uint32(route.mtu))))
   return { body, attributes }
 }
@@ -298,6 +308,20 @@ export class RouteNetlink {
       this.socket.request(`remove route ${describeRoute(route)}`, RTM_DELROUTE, 0, body, attributes)
   }
 
+  /** The routes of a family that `protocol` made, in whatever table, as `deleteRoute` takes them. */
+  routesOf(family: 4 | 6, protocol: number): RouteSpec[] {
+    const body = new Uint8Array(RTM_LENGTH)
+    body[0] = family === 4 ? AF_INET : AF_INET6
+    // Kernels from 4.20 on leave out the others by themselves.
+    body[5] = protocol
+    return this.socket
+      .request('list the routes', RTM_GETROUTE, NLM_F_DUMP, body)
+      .filter(
+        (answer) => answer.type === RTM_NEWROUTE && answer.body[0] === body[0] && answer.body[5] === protocol,
+      )
+      .map(decodeTableRoute)
+  }
+
   /** What this machine would do with a packet to `address`; `undefined`: it has no route. */
   routeTo(address: IpAddress): RouteAnswer | undefined {
     const body = new Uint8Array(RTM_LENGTH)
@@ -325,11 +349,37 @@ export function decodeRoute({ body }: NetlinkMessage): RouteAnswer {
   }
 }
 
+/** A route with the table that it stands in. */
+export function decodeTableRoute({ body }: NetlinkMessage): RouteSpec {
+  const attributes = decodeAttributes(body, RTM_LENGTH)
+  const word = (type: number): number | undefined => {
+    const bytes = attributes.get(type)
+    return bytes === undefined ? undefined : readUint32Native(bytes)
+  }
+  const destination = attributes.get(RTA_DST)?.slice() ?? new Uint8Array(body[0] === AF_INET ? 4 : 16)
+  const kind =
+    body[7] === RTN_BLACKHOLE ? 'blackhole' : body[7] === RTN_UNREACHABLE ? 'unreachable' : 'unicast'
+  const oif = word(RTA_OIF)
+  const metric = word(RTA_PRIORITY)
+  const source = attributes.get(RTA_PREFSRC)
+  return {
+    destination: new IpPrefix(ipAddressFrom(destination), body[1]!),
+    kind,
+    table: word(RTA_TABLE) ?? body[4]!,
+    protocol: body[5]!,
+    // The kernel puts the routes to nowhere on its loopback; they are asked for without it.
+    ...(oif === undefined || kind !== 'unicast' ? {} : { interfaceIndex: oif }),
+    ...(metric === undefined ? {} : { metric }),
+    ...(source === undefined ? {} : { preferredSource: ipAddressFrom(source.slice()) }),
+  }
+}
+
 export function describeAddress({ address, prefixLength, peer }: InterfaceAddress): string {
   return peer === undefined ? `${address}/${prefixLength}` : `${address} --> ${peer}`
 }
 
-function describeRoute({ destination, gateway, kind }: RouteSpec): string {
-  if (kind !== undefined && kind !== 'unicast') return `${kind} ${destination}`
-  return gateway === undefined ? `${destination}` : `${destination} via ${gateway}`
+function describeRoute({ destination, gateway, kind, table }: RouteSpec): string {
+  const place = table === undefined ? '' : ` in table ${table}`
+  if (kind !== undefined && kind !== 'unicast') return `${kind} ${destination}${place}`
+  return gateway === undefined ? `${destination}${place}` : `${destination} via ${gateway}${place}`
 }
