@@ -38,10 +38,12 @@ export type Order =
   | { readonly do: 'ping'; readonly ids: readonly number[]; readonly size: number }
   /** Dummy packets (RFC 4303 section 2.6). */
   | { readonly do: 'dummy'; readonly ids: readonly number[]; readonly size: number }
-  /** What it sent last again, `times`, changed at its last byte where `bend`. */
-  | { readonly do: 'again'; readonly ids: readonly number[]; readonly times: number; readonly bend: boolean }
-  /** Lets `count` sequence numbers go by unused. */
-  | { readonly do: 'skip'; readonly ids: readonly number[]; readonly count: number }
+  /** What it sent last again, `times`. */
+  | { readonly do: 'again'; readonly ids: readonly number[]; readonly times: number }
+  /** A ping whose last byte is wrong, `times`. */
+  | { readonly do: 'bent'; readonly ids: readonly number[]; readonly times: number; readonly size: number }
+  /** Two pings, the first of them sent after the second, whose number is `by` more. */
+  | { readonly do: 'late'; readonly ids: readonly number[]; readonly by: number; readonly size: number }
   | { readonly do: 'report' }
 export interface CaseReport {
   readonly id: number
@@ -51,6 +53,8 @@ export interface CaseReport {
   /** Requests of the peer that were answered, replies of the peer by size. */
   readonly answered: number
   readonly replies: Readonly<Record<number, number>>
+  /** Bytes of ESP or AH of the last packet that came. */
+  readonly lastLength: number
   /** Anything else: drops of the transforms, of the socket, what is wrong inside. */
   readonly wrong: readonly string[]
 }
@@ -87,11 +91,14 @@ class Pair {
   readonly #inbound: SaTransforms
   readonly #wrong: string[] = []
   readonly #replies: Record<number, number> = {}
-  #last: Uint8Array | undefined
+  #last: Uint8Array = new Uint8Array(0)
   #sent = 0
   #taken = 0
   #answered = 0
   #pings = 0
+  #lastLength = 0
+  /** What is sealed now is not sent. */
+  #holds = false
   /** Echoes that are under way. */
   waiting = 0
 
@@ -136,31 +143,39 @@ class Pair {
     else this.#send(buffer)
   }
 
-  /** Numbers that are used and go nowhere. */
-  skip(count: number): void {
-    const [source, destination] = this.#inner
-    const packet = writeEcho({
-      kind: 'request',
-      source,
-      destination,
-      identifier: 0,
-      sequence: 0,
-      data: new Uint8Array(0),
-    })
-    for (let i = 0; i < count; i++) this.#outbound.process(PacketBuffer.copyOf(packet, source.family))
+  late(by: number, size: number): void {
+    const held = this.#hold(size)
+    // Numbers that are used and go nowhere.
+    for (let i = 1; i < by; i++) this.#hold(0)
+    this.ping(size)
+    this.#write(held)
+    this.#sent++
   }
 
-  again(times: number, bend: boolean): void {
-    if (this.#last === undefined) throw new Error('nothing was sent')
-    const bytes = this.#last.slice()
-    if (bend) bytes[bytes.length - 1]! ^= 1
+  again(times: number): void {
+    for (let i = 0; i < times; i++) this.#write(this.#last)
+  }
+
+  bent(times: number, size: number): void {
+    const bytes = this.#hold(size)
+    bytes[bytes.length - 1]! ^= 1
     for (let i = 0; i < times; i++) this.#write(bytes)
   }
 
+  /** Seals a ping and keeps it back. */
+  #hold(size: number): Uint8Array {
+    this.#holds = true
+    this.ping(size)
+    this.waiting--
+    this.#holds = false
+    return this.#last
+  }
+
   #send(packet: PacketBuffer): void {
-    this.#sent++
     if (!this.udp && this.#local.family === 4) this.#header(packet)
     this.#last = packet.copy()
+    if (this.#holds) return
+    this.#sent++
     this.#write(this.#last)
   }
 
@@ -207,6 +222,7 @@ class Pair {
       packet.outerTtl = bytes[8]!
       packet.start += 4 * (bytes[0]! & 15)
     } else packet.outerTtl = 64
+    this.#lastLength = packet.length
     const verdict = this.#inbound.process(packet)
     if (verdict !== PASS) {
       this.#wrong.push(`verdict ${verdict}`)
@@ -241,6 +257,7 @@ class Pair {
       taken: this.#taken,
       answered: this.#answered,
       replies: this.#replies,
+      lastLength: this.#lastLength,
       wrong: [...new Set(this.#wrong), ...drops],
     }
   }
@@ -272,10 +289,12 @@ function serve(ms: number): void {
 function pingAll(targets: readonly Pair[], size: number): void {
   for (let at = 0; at < targets.length; at += WINDOW) {
     const some = targets.slice(at, at + WINDOW)
-    for (const pair of some) pair.ping(size)
+    for (const pair of some) {
+      pair.waiting = 0
+      pair.ping(size)
+    }
     const until = performance.now() + WAIT_MS
     while (some.some(({ waiting }) => waiting > 0) && performance.now() < until) serve(5)
-    for (const pair of some) pair.waiting = 0
   }
 }
 
@@ -284,8 +303,9 @@ function obey(told: Order): Told {
   if (told.do === 'open') open(told.cases)
   else if (told.do === 'ping') pingAll(targets, told.size)
   else if (told.do === 'dummy') for (const pair of targets) pair.dummy(told.size)
-  else if (told.do === 'again') for (const pair of targets) pair.again(told.times, told.bend)
-  else if (told.do === 'skip') for (const pair of targets) pair.skip(told.count)
+  else if (told.do === 'again') for (const pair of targets) pair.again(told.times)
+  else if (told.do === 'bent') for (const pair of targets) pair.bent(told.times, told.size)
+  else if (told.do === 'late') for (const pair of targets) pair.late(told.by, told.size)
   else return { done: told.do, reports: order.map((pair) => pair.report()) }
   return { done: told.do }
 }

@@ -2,7 +2,7 @@
  * A pinger for a kernel that has little time: hundreds of destinations by one process. Perl, since nothing smaller is on
  * every Debian. It reads `FAMILY SOURCE DESTINATION SIZE` a line and prints the lines that got no whole answer.
  */
-export const MANY_PINGS = String.raw`use strict; use Socket qw(:all);
+export const MANY_PINGS: string = String.raw`use strict; use Socket qw(:all);
 my ($window, $wait) = (32, 1.5);
 my (%socket, @lines);
 sub opened {
