@@ -3,8 +3,15 @@
  *
  * Everything that has a default has it filled in here; nothing is text any more.
  */
-import type { InterfaceAddress, MacAddress, Random } from '../base/index.js'
+import {
+  type InterfaceAddress,
+  type IpAddress,
+  type MacAddress,
+  type Random,
+  WarrenError,
+} from '../base/index.js'
 import { EoipMachine } from '../proto/eoip/index.js'
+import { ManualSaMachine } from '../proto/esp/index.js'
 import { EtheripMachine } from '../proto/etherip/index.js'
 import { GifMachine } from '../proto/gif/index.js'
 import { GreMachine } from '../proto/gre/index.js'
@@ -13,13 +20,19 @@ import type { Machine } from '../proto/machine.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import type { OuterConfig, TunnelKind } from '../proto/tunnel-metadata.js'
 import type { TunnelRoute } from './host.js'
+import { type IpsecDefinition, manualConfigOf } from './ipsec-tunnel.js'
+
+/** The tunnels with an interface each, and IPsec: policies and SAs behind one interface. */
+export type DefinitionKind = TunnelKind | 'ipsec'
 
 export interface TunnelDefinition {
-  readonly kind: TunnelKind
+  readonly kind: DefinitionKind
   /** Of the interface: `gif0`. */
   readonly name: string
   /** The header outside. Without it there is an interface and no tunnel behind it (`ifconfig gif0 create`). */
   readonly outer?: OuterConfig
+  /** ipsec: flows and SAs, in the place of `outer`. */
+  readonly ipsec?: IpsecDefinition
   /** gre: the key (vnetid). */
   readonly key?: number
   /** gre: the low eight bits of the key tell flows (vnetflowid). */
@@ -39,13 +52,25 @@ export interface TunnelDefinition {
   readonly where?: string
 }
 
-/** The machine of a definition, or `undefined` while it has no outer addresses. Throws `WarrenError` TUNNEL_*. */
+/** What a definition has to know of its host. */
+export interface DefinitionHost {
+  readonly name: string
+  readonly random: Random
+  /** Whether an address is one of the host's own. A host without this member has no policies either. */
+  isLocal?(address: IpAddress): boolean
+}
+
+/**
+ * The machine of a definition, or `undefined` while it has no outer addresses. Throws `WarrenError` TUNNEL_*; of IPsec
+ * IPSEC_*, SA_*, STACK_POLICY, and HOST_POLICIES where the host has none.
+ */
 export function createMachine(
   definition: TunnelDefinition,
-  random: Random,
+  host: DefinitionHost,
 ): Machine<TunnelEvent> | undefined {
-  const { kind, outer, key, flowInKey, tunnelId = 0, keepalive } = definition
-  if (outer === undefined) return undefined
+  const { kind, outer, ipsec, key, flowInKey, tunnelId = 0, keepalive } = definition
+  if (ipsec !== undefined) return new ManualSaMachine(ipsecConfigOf(ipsec, host))
+  if (outer === undefined || kind === 'ipsec') return undefined
   const alive = keepalive === undefined ? {} : { keepalive }
   switch (kind) {
     case 'gif':
@@ -56,7 +81,7 @@ export function createMachine(
         ...(key === undefined ? {} : { key }),
         ...(flowInKey === undefined ? {} : { flowInKey }),
         ...alive,
-        ...(keepalive === undefined ? {} : { nonce: random.uint32() }),
+        ...(keepalive === undefined ? {} : { nonce: host.random.uint32() }),
       })
     case 'eoip':
       return new EoipMachine({ outer, tunnelId, ...alive })
@@ -64,3 +89,18 @@ export function createMachine(
       return new EtheripMachine({ outer })
   }
 }
+
+/** Paths and policies of a definition on its host. Throws as `createMachine`. */
+export function ipsecConfigOf(
+  ipsec: IpsecDefinition,
+  host: DefinitionHost,
+): ReturnType<typeof manualConfigOf> {
+  if (host.isLocal === undefined) throw noPolicies(host.name)
+  return manualConfigOf(ipsec, (address) => host.isLocal!(address), host.random)
+}
+
+export const noPolicies = (where: string): WarrenError =>
+  new WarrenError('HOST_POLICIES', 'this host has no policies behind an interface', {
+    where,
+    mend: 'in the lab, give the rules to ipsecctl -f: its hosts have IPsec in their stack',
+  })

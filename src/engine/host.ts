@@ -41,8 +41,18 @@ export interface PathCounters {
   readonly drops: Record<string, number>
 }
 
+/** One SA of a path, as the data path counts it. */
+export interface SaCounters {
+  readonly direction: 'outbound' | 'inbound'
+  readonly spi: number
+  readonly packets: number
+  readonly bytes: number
+}
+
 export interface PathStatus {
   readonly id: string
+  /** Of a path with keys. */
+  readonly sas?: readonly SaCounters[]
   readonly inbound: PathCounters
   readonly outbound: PathCounters
 }
@@ -74,6 +84,8 @@ export interface HostInterface {
    * into it: nothing takes another way in clear.
    */
   setRunning?(running: boolean): void
+  /** For another definition behind the same interface. */
+  setMtu?(mtu: number): void
   status(): PathStatus[]
   /** Removes the interface with its addresses and routes. */
   destroy(): void
@@ -83,6 +95,8 @@ export interface Host {
   readonly name: string
   readonly random: Random
   now(): Instant
+  /** Whether an address is one of the host's own. Only of hosts whose interfaces take policies. */
+  isLocal?(address: IpAddress): boolean
   createInterface(spec: InterfaceSpec): HostInterface
   transmit(datagram: Datagram): void
   /** Runs `callback` at `at`, once; returns what cancels it. */

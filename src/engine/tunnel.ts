@@ -1,10 +1,12 @@
 /** One machine bound to one host: the interface, the drain, the timer, the events. */
-import { type Instant, WarrenError } from '../base/index.js'
+import type { Instant } from '../base/index.js'
+import { ManualSaMachine } from '../proto/esp/index.js'
 import type { Datagram, Machine, Output, PathSpec, PolicySpec } from '../proto/machine.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import { layerOf } from '../proto/tunnel-metadata.js'
-import { createMachine, type TunnelDefinition } from './definition.js'
+import { createMachine, ipsecConfigOf, noPolicies, type TunnelDefinition } from './definition.js'
 import type { Host, HostInterface, PathStatus } from './host.js'
+import { type IpsecStatus, ipsecStatusOf } from './ipsec-status.js'
 
 /**
  * `stopped`: no interface. `idle`: an interface without tunnel addresses. `down`: paths stand, the peer's
@@ -26,6 +28,8 @@ export interface TunnelStatus {
   /** Microseconds of the host's clock when the state last changed. */
   readonly since?: Instant
   readonly paths: readonly PathStatus[]
+  /** Of kind ipsec. */
+  readonly ipsec?: IpsecStatus
   /** All drops of all paths and what the machine refused, by reason. */
   readonly drops: Readonly<Record<string, number>>
 }
@@ -72,7 +76,7 @@ export class Tunnel {
     if (this.#interface !== undefined) return
     const { name, kind, mtu, mac, addresses, routes, description, up } = this.#definition
     // Before anything is made on the host: a definition that no machine takes changes nothing.
-    const machine = createMachine(this.#definition, this.host.random)
+    const machine = createMachine(this.#definition, this.host)
     this.#interface = this.host.createInterface({
       name,
       layer: layerOf(kind),
@@ -105,10 +109,14 @@ export class Tunnel {
   /**
    * Another tunnel behind the same interface (`ifconfig gif0 tunnel …`, `-tunnel`, `vnetid`): the old paths go, the
    * new ones come. Interface, addresses and routes stay as the host has them. If machine or host refuse the
-   * definition, the old one goes on.
+   * definition, the old one goes on. SAs that are in both definitions are not touched.
    */
   reconfigure(definition: TunnelDefinition): void {
-    const machine = createMachine(definition, this.host.random)
+    if (this.#machine instanceof ManualSaMachine && definition.ipsec !== undefined) {
+      this.#exchangeSas(this.#machine, definition)
+      return
+    }
+    const machine = createMachine(definition, this.host)
     const before = this.#definition
     this.#definition = definition
     if (this.#interface === undefined) return
@@ -117,13 +125,35 @@ export class Tunnel {
       this.#run(machine)
     } catch (error) {
       this.#definition = before
-      this.#run(createMachine(before, this.host.random))
+      this.#run(createMachine(before, this.host))
+      throw error
+    }
+  }
+
+  #exchangeSas(machine: ManualSaMachine, definition: TunnelDefinition): void {
+    const before = this.#definition
+    const old = machine.config
+    const config = ipsecConfigOf(definition.ipsec!, this.host)
+    const now = this.host.now()
+    this.#definition = definition
+    try {
+      if (definition.mtu !== before.mtu) this.#interface?.setMtu?.(definition.mtu)
+      machine.reconfigure(config, now)
+      this.#drain(now)
+    } catch (error) {
+      this.#definition = before
+      // What it still wanted is of no use: it is asked for the old state as a whole.
+      while (machine.poll() !== undefined);
+      if (definition.mtu !== before.mtu) this.#interface?.setMtu?.(before.mtu)
+      machine.reconfigure(old, now)
+      this.#drain(now)
       throw error
     }
   }
 
   status(): TunnelStatus {
-    const { name, kind, outer, mtu, where } = this.#definition
+    const { name, kind, outer, ipsec, mtu, where } = this.#definition
+    const machine = this.#machine instanceof ManualSaMachine ? this.#machine : undefined
     const paths = this.#interface?.status() ?? []
     const drops: Record<string, number> = {}
     const add = (counts: Readonly<Record<string, number>>): void => {
@@ -144,6 +174,7 @@ export class Tunnel {
       ...(where === undefined ? {} : { where }),
       ...(this.#since === undefined ? {} : { since: this.#since }),
       paths,
+      ...(ipsec === undefined ? {} : { ipsec: ipsecStatusOf(ipsec, machine, paths, this.host.now()) }),
       drops,
     }
   }
@@ -232,11 +263,7 @@ export class Tunnel {
   #setPolicies(policies: readonly PolicySpec[]): void {
     const made = this.#interface
     if (made === undefined) return
-    if (made.setPolicies === undefined)
-      throw new WarrenError('HOST_POLICIES', 'this host has no policies behind an interface', {
-        where: `${this.host.name}: ${made.name}`,
-        mend: 'in the lab, give the rules to ipsecctl -f: its hosts have IPsec in their stack',
-      })
+    if (made.setPolicies === undefined) throw noPolicies(`${this.host.name}: ${made.name}`)
     made.setPolicies(policies)
   }
 

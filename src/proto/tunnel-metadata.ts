@@ -36,8 +36,8 @@ export const mtuRange: Readonly<Record<TunnelKind, { readonly least: number; rea
 }
 
 /** What a tunnel's interface carries. */
-export const layerOf = (kind: TunnelKind): 'ip' | 'ethernet' =>
-  kind === 'gif' || kind === 'gre' ? 'ip' : 'ethernet'
+export const layerOf = (kind: TunnelKind | 'ipsec'): 'ip' | 'ethernet' =>
+  kind === 'eoip' || kind === 'etherip' ? 'ethernet' : 'ip'
 
 /** TTL outside where nobody said another (net.inet.ip.ttl). */
 export const DEFAULT_TUNNEL_TTL = 64

@@ -57,6 +57,17 @@ export interface ManualSaConfig {
 export const NAT_KEEPALIVE: Duration = seconds(20)
 const KEEPALIVE_PAYLOAD = 0xff
 
+/** An SA as the machine sees it. What is counted in packets and bytes the data path knows. */
+export interface ManualSaState {
+  readonly path: string
+  readonly direction: 'outbound' | 'inbound'
+  readonly spec: SaSpec
+  /** RFC 2367 section 2.2: dying is past its soft lifetime, dead past its hard one, or at its last sequence number. */
+  readonly state: 'mature' | 'dying' | 'dead'
+  /** When seconds end it. */
+  readonly hardAt?: Instant
+}
+
 interface Deadline extends ReachedLifetime {
   readonly at: Instant
 }
@@ -158,6 +169,36 @@ export class ManualSaMachine implements Machine<TunnelEvent> {
     due.sort(([, a], [, b]) => a.at - b.at)
     for (const [id, deadline] of due) this.reached(id, deadline, now)
     this.#keepMappings(now)
+  }
+
+  /** Paths and policies as they are wanted. */
+  get config(): ManualSaConfig {
+    return this.#config
+  }
+
+  /** The SAs of all paths, in their order. */
+  sas(): ManualSaState[] {
+    return this.#config.paths.flatMap((path): ManualSaState[] => {
+      if (!('inbound' in path)) return []
+      const standing = this.#standing.get(path.id)
+      const of = (spec: SaSpec, direction: 'outbound' | 'inbound'): ManualSaState => {
+        const isOf = (one: ReachedLifetime): boolean => one.direction === direction && one.spi === spec.spi
+        const hard = standing?.deadlines.find((one) => one.kind === 'hard' && isOf(one))
+        const dying = standing?.told.has(`${direction} ${spec.spi} soft`) === true
+        return {
+          path: path.id,
+          direction,
+          spec,
+          state: standing === undefined ? 'dead' : dying ? 'dying' : 'mature',
+          ...(hard === undefined ? {} : { hardAt: hard.at }),
+        }
+      }
+      const { outbound, inbound } = path
+      return [
+        ...(outbound === undefined ? [] : [of(outbound, 'outbound')]),
+        ...inbound.map((spec) => of(spec, 'inbound')),
+      ]
+    })
   }
 
   poll(): Output<TunnelEvent> | undefined {
