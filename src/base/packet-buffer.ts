@@ -35,6 +35,8 @@ export class PacketBuffer {
   outerHeaderStart = -1
   /** How many tunnels this packet already went through on this host: what stops endless nesting. */
   nesting = 0
+  /** Its bytes are nobody's word (ESP without integrity): no ICMP error may be made of them (CVE-2005-0039). */
+  unauthenticated = false
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.bytes = bytes
@@ -90,6 +92,7 @@ export class PacketBuffer {
     this.outerIdentification = 0
     this.outerHeaderStart = -1
     this.nesting = 0
+    this.unauthenticated = false
   }
 }
 

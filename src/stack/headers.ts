@@ -149,6 +149,7 @@ export function copyPacket(packet: PacketBuffer): PacketBuffer {
   copy.outerFlowLabel = packet.outerFlowLabel
   copy.outerIdentification = packet.outerIdentification
   copy.nesting = packet.nesting
+  copy.unauthenticated = packet.unauthenticated
   return copy
 }
 

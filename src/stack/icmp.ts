@@ -80,6 +80,10 @@ export class Icmp {
     now: Instant,
   ): void {
     const { bytes, start } = packet
+    if (packet.unauthenticated) {
+      this.#core.counters.add('icmp.unauthenticated')
+      return
+    }
     const source = ipv4At(bytes, start + V4.source)
     const destination = ipv4At(bytes, start + V4.destination)
     if (!this.#mayReport(packet, source, destination)) return

@@ -73,6 +73,10 @@ export class Icmpv6 {
     now: Instant,
   ): void {
     const { bytes, start } = packet
+    if (packet.unauthenticated) {
+      this.#core.counters.add('icmpv6.unauthenticated')
+      return
+    }
     if (packet.length < IPV6_HEADER) return
     const source = ipv6At(bytes, start + V6.source)
     const destination = ipv6At(bytes, start + V6.destination)

@@ -45,6 +45,8 @@ export class Datagram {
   congestionExperienced = false
   notEct = false
   nesting = 0
+  /** One fragment at least is. */
+  unauthenticated = false
 
   constructor(key: string, source: string, family: 4 | 6, ifc: NetworkInterface, timer: QueuedTimer) {
     this.key = key
@@ -66,6 +68,7 @@ export interface Piece {
   readonly whole: Uint8Array
   readonly ecn: number
   readonly nesting: number
+  readonly unauthenticated: boolean
   /** IPv6. */
   readonly nextHeaderAt: number
   readonly nextHeader: number
@@ -95,6 +98,7 @@ export function join(datagram: Datagram, kind: 4 | 6): PacketBuffer {
   const whole = new PacketBuffer(new Uint8Array(128 + head.length + (datagram.total ?? 0)), 128)
   whole.kind = kind
   whole.nesting = datagram.nesting
+  whole.unauthenticated = datagram.unauthenticated
   whole.bytes.set(head, 128)
   for (const { offset, data } of datagram.fragments.values())
     whole.bytes.set(data, 128 + head.length + offset)

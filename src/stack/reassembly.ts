@@ -92,6 +92,7 @@ export class Reassembly {
       whole: bytes.subarray(start, end),
       ecn: bytes[start + V4.tos]! & ECN_MASK,
       nesting: packet.nesting,
+      unauthenticated: packet.unauthenticated,
       nextHeaderAt: 0,
       nextHeader: 0,
     })
@@ -151,6 +152,7 @@ export class Reassembly {
       whole: bytes.subarray(start, end),
       ecn: (bytes[start + 1]! >> 4) & ECN_MASK,
       nesting: packet.nesting,
+      unauthenticated: packet.unauthenticated,
       nextHeaderAt: nextHeaderAt - start,
       nextHeader: bytes[headerAt]!,
     })
@@ -187,6 +189,7 @@ export class Reassembly {
     datagram.fragments.set(offset, { offset, data: data.slice() })
     datagram.received += data.length
     datagram.nesting = Math.max(datagram.nesting, piece.nesting)
+    datagram.unauthenticated ||= piece.unauthenticated
     if (piece.ecn === ECN_CE) datagram.congestionExperienced = true
     if (piece.ecn === 0) datagram.notEct = true
     datagram.extent = Math.max(datagram.extent, end)
@@ -288,6 +291,7 @@ export class Reassembly {
     if (datagram.first === undefined) return
     const first = PacketBuffer.copyOf(datagram.first, datagram.family)
     first.nesting = datagram.nesting
+    first.unauthenticated = datagram.unauthenticated
     if (datagram.family === 4)
       this.#core.icmp.error(first, datagram.interface, IcmpType.timeExceeded, 1, 0, now)
     else this.#core.icmpv6.error(first, datagram.interface, Icmpv6Type.timeExceeded, 1, 0, now)

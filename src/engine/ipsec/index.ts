@@ -1,4 +1,5 @@
 export * from './audit.js'
+export type { IpsecEvent } from './context.js'
 export * from './ipsec.js'
 export * from './sa.js'
 export * from './sad.js'
