@@ -3,15 +3,29 @@ import { WarrenError } from '../base/index.js'
 import type { TunnelDefinition } from '../engine/index.js'
 import { interfaceOfHostnameIf, parseHostnameIf } from './hostname-if.js'
 import { tunnelOfHostnameIf } from './hostname-if-tunnel.js'
+import { parseIpsecConf, type Reader } from './ipsec-conf/index.js'
+import { idleRules, tunnelOfIpsecConf } from './ipsec-tunnel.js'
 import { parseWarrenToml } from './warren-toml.js'
 
 /** Formats by their names in `--format`. */
-export type TunnelFormat = 'hostname.if' | 'warren.toml'
-export const tunnelFormats: readonly TunnelFormat[] = ['hostname.if', 'warren.toml']
+export type TunnelFormat = 'hostname.if' | 'warren.toml' | 'ipsec.conf'
+export const tunnelFormats: readonly TunnelFormat[] = ['hostname.if', 'warren.toml', 'ipsec.conf']
+
+/** What only some formats need. */
+export interface LoadOptions {
+  /** ipsec.conf: reads what it includes and key files. */
+  readonly read?: Reader
+  /** ipsec.conf: permission bits of the file itself, which has keys in it. */
+  readonly mode?: number
+  /** What is allowed and not wise: a line each. */
+  readonly onWarning?: (line: string) => void
+}
 
 /** The format that a file's name tells. */
 export function formatOf(file: string): TunnelFormat | undefined {
   if (file.endsWith('.toml')) return 'warren.toml'
+  // site-a.ipsec.conf as well.
+  if (/(?:^|[/.])ipsec\.conf$/.test(file)) return 'ipsec.conf'
   return interfaceOfHostnameIf(file) === undefined ? undefined : 'hostname.if'
 }
 
@@ -19,8 +33,13 @@ export function formatOf(file: string): TunnelFormat | undefined {
  * The tunnels of one file, checked as a whole. `file` is its name as the user gave it: it stands in every error, and
  * tells the format where `format` does not. Throws `WarrenError` CONFIG_*.
  */
-export function loadTunnels(text: string, file: string, format?: TunnelFormat): TunnelDefinition[] {
-  const tunnels = read(text, file, format ?? formatOf(file))
+export function loadTunnels(
+  text: string,
+  file: string,
+  format?: TunnelFormat,
+  options: LoadOptions = {},
+): TunnelDefinition[] {
+  const tunnels = read(text, file, format ?? formatOf(file), options)
   if (tunnels.length === 0)
     throw new WarrenError('CONFIG_EMPTY', 'no tunnel in it', {
       where: file,
@@ -30,14 +49,30 @@ export function loadTunnels(text: string, file: string, format?: TunnelFormat): 
   return tunnels
 }
 
-function read(text: string, file: string, format: TunnelFormat | undefined): TunnelDefinition[] {
+function read(
+  text: string,
+  file: string,
+  format: TunnelFormat | undefined,
+  options: LoadOptions,
+): TunnelDefinition[] {
+  if (format === 'ipsec.conf') return [readIpsecConf(text, file, options)]
   if (format === 'warren.toml') return parseWarrenToml(text, file)
   if (format === 'hostname.if') return [tunnelOfHostnameIf(parseHostnameIf(text, file))]
   throw new WarrenError('CONFIG_FILE_NAME', 'the file name does not tell its format', {
     found: file,
-    expected: 'hostname.IF (hostname.gif0) or NAME.toml',
+    expected: 'hostname.IF (hostname.gif0), NAME.toml or ipsec.conf',
     mend: `rename it, or give --format ${tunnelFormats.join(' or --format ')}`,
   })
+}
+
+function readIpsecConf(text: string, file: string, { read, mode, onWarning }: LoadOptions): TunnelDefinition {
+  const conf = parseIpsecConf(text, file, {
+    ...(read === undefined ? {} : { read }),
+    ...(mode === undefined ? {} : { mode }),
+  })
+  const tunnel = tunnelOfIpsecConf(conf, file)
+  for (const line of [...conf.warnings, ...idleRules(conf)]) onWarning?.(line)
+  return tunnel
 }
 
 /** What no two tunnels of one host can share. Call it again for the tunnels of several files together. */
@@ -46,7 +81,9 @@ export function checkTogether(tunnels: readonly TunnelDefinition[]): void {
   const bySelector = new Map<string, TunnelDefinition>()
   for (const tunnel of tunnels) {
     const { name, outer } = tunnel
-    clash(byName, name, tunnel, `the name ${name}`, 'give one another name')
+    const mend =
+      tunnel.kind === 'ipsec' ? 'make one file of them: include "OTHER.conf"' : 'give one another name'
+    clash(byName, name, tunnel, `the name ${name}`, mend)
     if (outer === undefined) continue
     const selector = selectorOf(tunnel)
     const ends = `${outer.local} to ${outer.remote}`

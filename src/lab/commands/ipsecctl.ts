@@ -1,9 +1,9 @@
 /** ipsecctl(8): loads, shows, removes and watches the flows and security associations of a machine. */
 import { WarrenError } from '../../base/index.js'
-import { type IpsecConf, loadIpsecConf } from '../../config/index.js'
+import { flowLine, type IpsecConf, loadIpsecConf, saLine } from '../../config/index.js'
 import type { IpsecEvent } from '../../engine/index.js'
 import { type CommandContext, type CommandResult, fail, type LabCommand } from '../command.js'
-import { flowLine, flowMessage, saDetails, saLine, saMessage, unixSeconds } from './ipsecctl-show.js'
+import { flowMessage, saDetails, saMessage, unixSeconds } from './ipsecctl-show.js'
 
 const USAGE = 'usage: ipsecctl [-cdFkmnv] [-D macro=value] [-f file] [-i fifo] [-s modifier]'
 const SHOWN = ['flow', 'sa', 'all'] as const
