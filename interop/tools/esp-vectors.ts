@@ -8,83 +8,52 @@
  * `node dist/interop/tools/esp-vectors.js > src/proto/esp/linux.testdata.ts`, then format.
  */
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../../src/base/index.js'
 import { readCapture } from '../../src/inspect/index.js'
 import { Netns } from '../lib/netns.js'
 import { UmlPeer } from '../lib/uml.js'
+import {
+  ahSuite,
+  kernelAlgorithms,
+  keyOf,
+  suiteName,
+  suiteOf,
+  XFRM_MODULES,
+  type XfrmSuite,
+} from '../lib/xfrm.js'
 
-interface Suite {
-  readonly encryption?: string
-  readonly integrity?: string
-  /** Bytes of keying material, salt included. */
-  readonly encryptionKey: number
-  readonly integrityKey: number
-  /** As `ip xfrm state add` takes it. */
-  readonly kernel: (encryptionKey: string, integrityKey: string) => string
-}
-const aead = (encryption: string, name: string, encryptionKey: number, bits: number): Suite => ({
-  encryption,
-  encryptionKey,
-  integrityKey: 0,
-  kernel: (key) => `aead '${name}' ${key} ${bits}`,
-})
-const split = (
-  encryption: string,
-  name: string,
-  encryptionKey: number,
-  integrity: string,
-  mac: string,
-  integrityKey: number,
-  bits: number,
-): Suite => ({
-  encryption,
-  integrity,
-  encryptionKey,
-  integrityKey,
-  kernel: (key, macKey) =>
-    `enc '${name}' ${encryptionKey === 0 ? "''" : key} auth-trunc '${mac}' ${macKey} ${bits}`,
-})
-const macOnly = (integrity: string, mac: string, integrityKey: number, bits: number): Suite => ({
-  integrity,
-  encryptionKey: 0,
-  integrityKey,
-  kernel: (_, macKey) => `auth-trunc '${mac}' ${macKey} ${bits}`,
-})
-
+const gcm256 = suiteOf('ENCR_AES_GCM_16')
+const cbc256 = suiteOf('ENCR_AES_CBC', 'AUTH_HMAC_SHA2_256_128')
 const MACS = [
-  ['AUTH_HMAC_SHA1_96', 'hmac(sha1)', 20, 96],
-  ['AUTH_HMAC_SHA2_256_128', 'hmac(sha256)', 32, 128],
-  ['AUTH_HMAC_SHA2_384_192', 'hmac(sha384)', 48, 192],
-  ['AUTH_HMAC_SHA2_512_256', 'hmac(sha512)', 64, 256],
-  ['AUTH_AES_XCBC_96', 'xcbc(aes)', 16, 96],
-  ['AUTH_AES_CMAC_96', 'cmac(aes)', 16, 96],
+  'AUTH_HMAC_SHA1_96',
+  'AUTH_HMAC_SHA2_256_128',
+  'AUTH_HMAC_SHA2_384_192',
+  'AUTH_HMAC_SHA2_512_256',
+  'AUTH_AES_XCBC_96',
+  'AUTH_AES_CMAC_96',
 ] as const
-
-const gcm256 = aead('ENCR_AES_GCM_16', 'rfc4106(gcm(aes))', 36, 128)
-const cbc256 = split('ENCR_AES_CBC', 'cbc(aes)', 32, 'AUTH_HMAC_SHA2_256_128', 'hmac(sha256)', 32, 128)
-const espSuites: Suite[] = [
-  aead('ENCR_AES_GCM_16', 'rfc4106(gcm(aes))', 20, 128),
-  aead('ENCR_AES_GCM_16', 'rfc4106(gcm(aes))', 28, 128),
+const espSuites: XfrmSuite[] = [
+  suiteOf('ENCR_AES_GCM_16', undefined, 128),
+  suiteOf('ENCR_AES_GCM_16', undefined, 192),
   gcm256,
-  aead('ENCR_AES_GCM_12', 'rfc4106(gcm(aes))', 36, 96),
-  aead('ENCR_AES_GCM_8', 'rfc4106(gcm(aes))', 20, 64),
-  aead('ENCR_AES_CCM_16', 'rfc4309(ccm(aes))', 19, 128),
-  aead('ENCR_AES_CCM_12', 'rfc4309(ccm(aes))', 35, 96),
-  aead('ENCR_AES_CCM_8', 'rfc4309(ccm(aes))', 27, 64),
-  aead('ENCR_CHACHA20_POLY1305', 'rfc7539esp(chacha20,poly1305)', 36, 128),
-  aead('ENCR_NULL_AUTH_AES_GMAC', 'rfc4543(gcm(aes))', 36, 128),
-  ...MACS.map(([name, mac, length, bits]) => split('ENCR_AES_CBC', 'cbc(aes)', 16, name, mac, length, bits)),
+  suiteOf('ENCR_AES_GCM_12'),
+  suiteOf('ENCR_AES_GCM_8', undefined, 128),
+  suiteOf('ENCR_AES_CCM_16', undefined, 128),
+  suiteOf('ENCR_AES_CCM_12'),
+  suiteOf('ENCR_AES_CCM_8', undefined, 192),
+  suiteOf('ENCR_CHACHA20_POLY1305'),
+  suiteOf('ENCR_NULL_AUTH_AES_GMAC'),
+  ...MACS.map((mac) => suiteOf('ENCR_AES_CBC', mac, 128)),
   cbc256,
-  split('ENCR_AES_CTR', 'rfc3686(ctr(aes))', 20, 'AUTH_HMAC_SHA2_256_128', 'hmac(sha256)', 32, 128),
-  split('ENCR_AES_CTR', 'rfc3686(ctr(aes))', 36, 'AUTH_HMAC_SHA2_512_256', 'hmac(sha512)', 64, 256),
-  split('ENCR_3DES', 'cbc(des3_ede)', 24, 'AUTH_HMAC_SHA1_96', 'hmac(sha1)', 20, 96),
-  split('ENCR_NULL', 'ecb(cipher_null)', 0, 'AUTH_HMAC_SHA2_256_128', 'hmac(sha256)', 32, 128),
+  suiteOf('ENCR_AES_CTR', 'AUTH_HMAC_SHA2_256_128', 128),
+  suiteOf('ENCR_AES_CTR', 'AUTH_HMAC_SHA2_512_256'),
+  suiteOf('ENCR_3DES', 'AUTH_HMAC_SHA1_96'),
+  suiteOf('ENCR_NULL', 'AUTH_HMAC_SHA2_256_128'),
 ]
 
-interface Case extends Suite {
+interface Case extends XfrmSuite {
   readonly protocol: 'esp' | 'ah'
   readonly mode: 'tunnel' | 'transport'
   readonly outer: 4 | 6
@@ -123,23 +92,15 @@ const cases: Case[] = [
     { ...usual, ...suite, encap: true, mode: 'transport' },
     { ...usual, ...suite, encap: true, outer: 6, inner: 6 },
   ]),
-  ...MACS.flatMap(([name, mac, length, bits]): Case[] => {
-    const suite = { ...usual, ...macOnly(name, mac, length, bits), protocol: 'ah' as const }
+  ...MACS.flatMap((mac): Case[] => {
+    const suite = { ...usual, ...ahSuite(mac), protocol: 'ah' as const }
     return [suite, { ...suite, mode: 'transport', outer: 6, inner: 6, ...wrap }]
   }),
   ...(['tunnel', 'transport'] as const).flatMap((mode): Case[] => {
-    const suite = { ...usual, ...macOnly(...MACS[1]), protocol: 'ah' as const, mode, options: true }
+    const suite = { ...usual, ...ahSuite(MACS[1]), protocol: 'ah' as const, mode, options: true }
     return [suite, { ...suite, outer: 6, inner: 6 }]
   }),
 ]
-
-/** Keys that look random and are the same in every run. */
-const keyOf = (name: string, length: number): string =>
-  toHex(
-    createHash('shake256', { outputLength: Math.max(1, length) })
-      .update(name)
-      .digest(),
-  ).slice(0, 2 * length)
 
 const OUTER = { 4: ['192.0.2.1', '192.0.2.2'], 6: ['2001:db8::1', '2001:db8::2'] } as const
 const INNER = { 4: ['10.1.0.1', '10.2.0.1'], 6: ['fd00:1::1', 'fd00:2::1'] } as const
@@ -218,39 +179,7 @@ async function main(): Promise<void> {
   const peer = await UmlPeer.boot({
     namespace: w,
     tap: 'tapu',
-    // What a template of the kernel's crypto is made of, before the template; drbg is what seqiv draws its salt from.
-    modules: [
-      'jitterentropy_rng',
-      'hmac',
-      'sha512_generic',
-      'drbg',
-      ...[
-        'ipv6',
-        'xfrm_user',
-        'esp4',
-        'esp6',
-        'ah4',
-        'ah6',
-        'hmac',
-        'sha512_generic',
-        'xcbc',
-        'cmac',
-        'cbc',
-        'ctr',
-      ],
-      ...[
-        'ecb',
-        'seqiv',
-        'echainiv',
-        'authenc',
-        'authencesn',
-        'gcm',
-        'ccm',
-        'chacha_generic',
-        'poly1305_generic',
-      ],
-      ...['ghash-generic', 'chacha20poly1305', 'des_generic'],
-    ],
+    modules: XFRM_MODULES,
   })
   const made: { row: Case; spi: number; encryptionKey: string; integrityKey: string; inner: string[] }[] = []
   try {
@@ -267,8 +196,8 @@ async function main(): Promise<void> {
     )
     for (const [i, row] of cases.entries()) {
       const spi = 0x1000 + i
-      const encryptionKey = keyOf(`encryption ${i}`, row.encryptionKey)
-      const integrityKey = keyOf(`integrity ${i}`, row.integrityKey)
+      const encryptionKey = toHex(keyOf(`encryption ${i}`, row.encryptionKey))
+      const integrityKey = toHex(keyOf(`integrity ${i}`, row.integrityKey))
       const [a, b] = OUTER[row.outer]
       const [from, to] = row.mode === 'tunnel' ? INNER[row.inner] : OUTER[row.outer]
       const sequence = row.esn
@@ -279,12 +208,12 @@ async function main(): Promise<void> {
       const flag = row.mode === 'tunnel' && row.outer !== row.inner ? 'flag af-unspec' : ''
       const set = [
         'ip xfrm state flush; ip xfrm policy flush',
-        `ip xfrm state add src ${a} dst ${b} proto ${row.protocol} spi ${spi} reqid 1 mode ${row.mode} ${sequence || flag} ${row.kernel(`0x${encryptionKey}`, `0x${integrityKey}`)} ${encap}`,
+        `ip xfrm state add src ${a} dst ${b} proto ${row.protocol} spi ${spi} reqid 1 mode ${row.mode} ${sequence || flag} ${kernelAlgorithms(row, encryptionKey, integrityKey)} ${encap}`,
         `ip xfrm policy add src ${from}/${bits} dst ${to}/${bits} dir out tmpl src ${a} dst ${b} proto ${row.protocol} reqid 1 mode ${row.mode}`,
       ].join(' && ')
       const told = await peer.run(set)
       if (told.exit !== 0) {
-        process.stderr.write(`${row.kernel('K', 'K')}: ${told.output}`)
+        process.stderr.write(`${suiteName(row)}: ${told.output}`)
         continue
       }
       const inner = [26, 53].map((data) => packetOf(row.inner, [from, to], data, row.options))
