@@ -3,7 +3,7 @@
  * paths of one carrier takes a packet. What stands on either side (an IP stack, a raw socket) is the host's.
  */
 import type { IpAddress, PacketBuffer, PacketKind } from '../base/index.js'
-import { DROP, FOREIGN, PASS, type PathSpec, type Verdict } from '../proto/machine.js'
+import { DROP, FOREIGN, PASS, type PathSpec, type UdpCarrier, type Verdict } from '../proto/machine.js'
 import { createTransforms, type TransformPair } from '../proto/transforms.js'
 import type { PathStatus } from './host.js'
 
@@ -75,6 +75,12 @@ export interface TableEntry<Owner> {
   readonly owner: Owner
 }
 
+/** Where a datagram came from and went to. */
+export interface UdpPorts {
+  readonly source: number
+  readonly destination: number
+}
+
 /**
  * The installed paths of a whole host, by carrier. Only the configured pair of outer addresses finds any: a packet
  * from somebody else meets an empty list (CVE-2020-10136, CVE-2024-7595, CVE-2025-23018).
@@ -108,6 +114,7 @@ export class PathTable<Owner> {
   /**
    * Runs the payload of an outer packet through the paths of its carrier, in the order of their installation, until
    * one takes it, and calls `take` for it with the verdict (PASS, DROP or CONTROL). False if none does: nobody's.
+   * `ports`: of UDP, whose payload `packet` is then.
    */
   inbound(
     protocol: number,
@@ -115,12 +122,14 @@ export class PathTable<Owner> {
     destination: IpAddress,
     packet: PacketBuffer,
     take: (entry: TableEntry<Owner>, verdict: Verdict) => void,
+    ports?: UdpPorts,
   ): boolean {
     const entries = this.#byProtocol.get(protocol)
     if (entries === undefined) return false
     for (const entry of entries) {
-      const { local, remote } = entry.path.spec.carrier
-      if (!remote.equals(source) || !local.equals(destination)) continue
+      const { carrier } = entry.path.spec
+      if (!carrier.remote.equals(source) || !carrier.local.equals(destination)) continue
+      if (carrier.kind === 'udp' && !hasPorts(carrier, ports)) continue
       const verdict = entry.path.inbound(packet)
       if (verdict === FOREIGN) continue
       take(entry, verdict)
@@ -129,3 +138,6 @@ export class PathTable<Owner> {
     return false
   }
 }
+
+const hasPorts = ({ localPort, remotePort }: UdpCarrier, ports: UdpPorts | undefined): boolean =>
+  ports !== undefined && ports.source === remotePort && ports.destination === localPort

@@ -11,8 +11,8 @@ import {
   TimerQueue,
   WarrenError,
 } from '../base/index.js'
-import { CONTROL, type Datagram, PASS, type Packet, type PathSpec } from '../proto/machine.js'
-import { DataPath, PathTable } from './data-path.js'
+import { CONTROL, type Datagram, PASS, type Packet, type PathSpec, type Verdict } from '../proto/machine.js'
+import { DataPath, PathTable, type TableEntry } from './data-path.js'
 import type { Host, HostInterface, InterfaceSpec, PathStatus } from './host.js'
 
 interface Installed {
@@ -139,11 +139,13 @@ export class RecordingHost implements Host {
   receive({ carrier, payload }: Datagram): void {
     const packet = PacketBuffer.copyOf(payload, 0)
     const { protocol, local, remote } = carrier
-    const taken = this.table.inbound(protocol, remote, local, packet, (entry, verdict) => {
-      const { interface: to, onControl } = entry.owner
-      if (verdict === PASS) to.deliver({ kind: packet.kind, bytes: packet.copy() })
-      else if (verdict === CONTROL) onControl({ carrier, payload })
-    })
+    const ports =
+      carrier.kind === 'udp' ? { source: carrier.remotePort, destination: carrier.localPort } : undefined
+    const take = ({ owner }: TableEntry<Owner>, verdict: Verdict): void => {
+      if (verdict === PASS) owner.interface.deliver({ kind: packet.kind, bytes: packet.copy() })
+      else if (verdict === CONTROL) owner.onControl({ carrier, payload })
+    }
+    const taken = this.table.inbound(protocol, remote, local, packet, take, ports)
     if (!taken) this.counters.add('path.none')
   }
 }

@@ -24,18 +24,33 @@ import {
   innerSourceOf,
   type PathStatus,
   PathTable,
+  type UdpPorts,
 } from '../engine/index.js'
-import { CONTROL, type Datagram, PASS, type Packet, type PathSpec } from '../proto/index.js'
-import { type NetworkInterface, type PacketInfo, Stack, type StackLimits } from '../stack/index.js'
+import { type Carrier, CONTROL, type Datagram, PASS, type Packet, type PathSpec } from '../proto/index.js'
+import {
+  type NetworkInterface,
+  type PacketInfo,
+  type SendResult,
+  Stack,
+  type StackLimits,
+} from '../stack/index.js'
 import { IpProtocol } from '../wire/numbers.js'
 import type { LabClock } from './clock.js'
 import type { LinkEnd } from './link.js'
+import { prependUdp, UdpCarriers } from './udp-carriers.js'
 
 /** Tunnels and bridges of one packet on one host; the transforms and the bridge have their own, lower ones. */
 const NESTING_LIMIT = 16
 
+/** The longest AH and the IPv6 header that it covers; UDP, ESP and an IV are less. */
+const ROOM_IN_FRONT = 96
+/** Padding of ESP to a block and the longest ICV. */
+const ROOM_BEHIND = 64
+
 /** IP in IP: of a gif(4), or of an SA without keys. */
 const IPIP: readonly number[] = [IpProtocol.ipip, IpProtocol.ipv6]
+/** Always heard: that there is no SA is nothing that a stranger is told. */
+const IPSEC: readonly number[] = [IpProtocol.esp, IpProtocol.ah, ...IPIP]
 
 /** Names under which packets of nobody are counted and switches are looked up. */
 const protocolNames: Readonly<Record<number, string>> = {
@@ -43,6 +58,7 @@ const protocolNames: Readonly<Record<number, string>> = {
   [IpProtocol.ipv6]: 'ipip',
   [IpProtocol.gre]: 'gre',
   [IpProtocol.etherip]: 'etherip',
+  [IpProtocol.udp]: 'udpencap',
 }
 
 export interface VirtualHostOptions {
@@ -63,6 +79,7 @@ export class VirtualHost implements Host {
   /** Policies and security associations; none until somebody makes some. */
   readonly ipsec: Ipsec
   readonly #paths = new PathTable<TunnelPort>()
+  readonly #udp: UdpCarriers
   #cancelTimer: (() => void) | undefined
   #timerAt: Instant | undefined
 
@@ -78,8 +95,10 @@ export class VirtualHost implements Host {
       now: () => this.now(),
       schedule: (at, callback) => this.schedule(at, callback),
     })
-    // Always heard: that there is no SA is nothing that a stranger is told.
-    for (const protocol of [IpProtocol.esp, IpProtocol.ah, ...IPIP]) this.#listen(protocol)
+    for (const protocol of IPSEC) this.#listen(protocol)
+    this.#udp = new UdpCarriers(this.stack, (packet, info, ports, at) =>
+      this.#hear(IpProtocol.udp, packet, info, at, ports),
+    )
   }
 
   now(): Instant {
@@ -136,59 +155,99 @@ export class VirtualHost implements Host {
   }
 
   /** The carrier's datagram of a machine: keepalives, control. */
-  transmit({ carrier, payload, ttl, trafficClass }: Datagram): void {
-    const result = this.stack.send(
-      {
-        protocol: carrier.protocol,
-        source: carrier.local,
-        destination: carrier.remote,
-        payload,
-        ...(ttl === undefined ? {} : { ttl }),
-        ...(trafficClass === undefined ? {} : { trafficClass }),
-      },
-      this.now(),
-    )
+  transmit({ carrier, payload, ttl = 0, trafficClass = 0 }: Datagram): void {
+    const packet = PacketBuffer.copyOf(payload, OPAQUE)
+    packet.outerTtl = ttl
+    packet.outerTrafficClass = trafficClass
+    const result = this.sendOuter(carrier, packet, this.now())
     if (result !== 'ok') this.counters.add(`transmit.${result}`)
   }
 
-  /** For `TunnelPort`: the path is heard from now on. */
+  /** Sends a carrier's payload, which is lent for the call, as its metadata says. */
+  sendOuter(carrier: Carrier, packet: PacketBuffer, now: Instant): SendResult {
+    const { protocol, local, remote } = carrier
+    const outer = carrier.kind === 'udp' ? prependUdp(packet, carrier) : packet
+    outer.kind = OPAQUE
+    return this.stack.send(
+      {
+        protocol,
+        source: local,
+        destination: remote,
+        payload: outer,
+        ttl: packet.outerTtl,
+        trafficClass: packet.outerTrafficClass,
+        dontFragment: packet.outerDontFragment,
+        flowLabel: packet.outerFlowLabel,
+        identification: packet.outerIdentification,
+        nesting: packet.nesting,
+        pastPolicies: carrier.kind === 'udp' || protocol === IpProtocol.esp || protocol === IpProtocol.ah,
+      },
+      now,
+    )
+  }
+
+  /** For `TunnelPort`: the path is heard from now on. Throws `WarrenError` where its UDP port cannot be had. */
   addPath(path: DataPath, port: TunnelPort): void {
-    const { protocol } = path.spec.carrier
+    const { carrier } = path.spec
+    const { protocol } = carrier
     const heard = this.#paths.has(protocol)
+    if (carrier.kind === 'udp') this.#udp.bind(carrier)
+    else if (!heard) this.#listen(protocol)
     this.#paths.add(path, port)
-    if (!heard) this.#listen(protocol)
   }
 
   /** For `TunnelPort`. */
   removePath(path: DataPath): void {
-    const { protocol } = path.spec.carrier
+    const { carrier } = path.spec
+    const { protocol } = carrier
     this.#paths.remove(path)
-    if (!this.#paths.has(protocol) && !IPIP.includes(protocol)) this.stack.handle(protocol)
+    if (carrier.kind === 'udp') this.#udp.unbind(carrier)
+    else if (!this.#paths.has(protocol) && !IPSEC.includes(protocol)) this.stack.handle(protocol)
   }
 
   #listen(protocol: number): void {
-    const isIpsec = protocol === IpProtocol.esp || protocol === IpProtocol.ah || IPIP.includes(protocol)
+    const isIpip = IPIP.includes(protocol)
+    const isIpsec = IPSEC.includes(protocol)
     this.stack.handle(protocol, (packet, info, now) => {
-      if (isIpsec && this.ipsec.hear(protocol, packet, info, now)) return true
+      // ESP and AH: a tunnel's path has its SAs to itself, and what none of them claims is the database's to count.
+      if (isIpsec && !isIpip)
+        return this.#take(protocol, packet, info, now) || this.ipsec.hear(protocol, packet, info, now)
+      if (isIpip && this.ipsec.hear(protocol, packet, info, now)) return true
       return this.#paths.has(protocol) && this.#hear(protocol, packet, info, now)
     })
   }
 
   /** A carrier's payload has arrived. False: no tunnel of that protocol here, which the sender is told. */
-  #hear(protocol: number, packet: PacketBuffer, info: PacketInfo, now: Instant): boolean {
+  #hear(protocol: number, packet: PacketBuffer, info: PacketInfo, now: Instant, ports?: UdpPorts): boolean {
     const name = protocolNames[protocol] ?? 'tunnel'
     if (this.allow[name] === false) {
       this.counters.add(`${name}.not-allowed`)
       return false
     }
-    const { source, destination, ttl } = info
-    const taken = this.#paths.inbound(protocol, source, destination, packet, ({ path, owner }, verdict) => {
-      if (verdict === PASS) owner.arrive(packet, now)
-      else if (verdict === CONTROL) owner.control(path, packet.copy(), ttl)
-    })
     // No answer, whoever it was from: a stranger learns nothing of which tunnels there are.
-    if (!taken) this.counters.add(`${name}.no-such-tunnel`)
+    if (!this.#take(protocol, packet, info, now, ports)) this.counters.add(`${name}.no-such-tunnel`)
     return true
+  }
+
+  /** False: no path claims it. */
+  #take(
+    protocol: number,
+    packet: PacketBuffer,
+    { source, destination, ttl }: PacketInfo,
+    now: Instant,
+    ports?: UdpPorts,
+  ): boolean {
+    return this.#paths.inbound(
+      protocol,
+      source,
+      destination,
+      packet,
+      ({ path, owner }, verdict) => {
+        if (verdict === PASS) owner.arrive(packet, now)
+        else if (verdict === CONTROL) owner.control(path, packet.copy(), ttl)
+      },
+      ports,
+    )
   }
 
   #arm(): void {
@@ -264,8 +323,9 @@ export class TunnelPort implements HostInterface {
   }
 
   /** Interface → transform → carrier. */
-  transmit(packet: PacketBuffer, now: Instant): void {
+  transmit(lent: PacketBuffer, now: Instant): void {
     const host = this.#host
+    const packet = withRoom(lent)
     if (packet.nesting >= NESTING_LIMIT) {
       host.counters.add('tunnel.nesting')
       return
@@ -276,22 +336,7 @@ export class TunnelPort implements HostInterface {
       return
     }
     if (path.outbound(packet) !== PASS) return
-    packet.kind = OPAQUE
-    const { protocol, local, remote } = path.spec.carrier
-    const result = host.stack.send(
-      {
-        protocol,
-        source: local,
-        destination: remote,
-        payload: packet,
-        ttl: packet.outerTtl,
-        trafficClass: packet.outerTrafficClass,
-        dontFragment: packet.outerDontFragment,
-        flowLabel: packet.outerFlowLabel,
-        nesting: packet.nesting,
-      },
-      now,
-    )
+    const result = host.sendOuter(path.spec.carrier, packet, now)
     if (result !== 'ok') path.countOutboundDrop(`outer.${result}`)
   }
 
@@ -319,6 +364,14 @@ export class TunnelPort implements HostInterface {
     const { stack } = this.#host
     return !stack.isLocal(source) && stack.routes.lookup(source)?.interface === this.#interface
   }
+}
+
+/** The same packet, or a copy, with room for what a transform writes on both sides. */
+function withRoom(packet: PacketBuffer): PacketBuffer {
+  if (packet.start >= ROOM_IN_FRONT && packet.bytes.length - packet.end >= ROOM_BEHIND) return packet
+  const copy = PacketBuffer.copyOf(packet.view(), packet.kind)
+  copy.nesting = packet.nesting
+  return copy
 }
 
 /** fe:e1:ba:d0:xx:xx for tap(4) and vether(4) as OpenBSD makes them up; the low bytes are drawn. */

@@ -35,6 +35,8 @@ export interface UdpBinding {
   readonly address?: IpAddress
   /** Default (and 0): a free one of 49152 to 65535. */
   readonly port?: number
+  /** Connected: nobody else is heard, and what this peer sends goes to no other socket of that port. */
+  readonly remote?: { readonly address: IpAddress; readonly port: number }
   readonly onDatagram: (datagram: UdpDatagram, now: Instant) => void
   /** An ICMP error about a datagram sent from here (unverified: anybody who knows the ports can send one). */
   readonly onError?: (report: IcmpErrorReport & { readonly destinationPort: number }, now: Instant) => void
@@ -90,7 +92,7 @@ export class UdpLayer {
       throw new WarrenError('STACK_SOCKETS_FULL', 'Too many open files', { found: `${this.#count} sockets` })
     const port = binding.port || this.#freePort()
     const bound = port === undefined ? [] : (this.#sockets.get(port) ?? [])
-    if (port === undefined || bound.some((other) => sameAddress(other.address, address)))
+    if (port === undefined || bound.some((other) => sameSocket(other, binding)))
       throw new WarrenError('STACK_ADDRESS_IN_USE', 'Address already in use', {
         found: `${address ?? '*'}:${binding.port ?? 0}`,
       })
@@ -136,8 +138,10 @@ export class UdpLayer {
     const sourcePort = readUint16(bytes, start)
     const bound = this.#sockets.get(readUint16(bytes, start + 2)) ?? []
     const takers = received.group
-      ? bound.filter(({ address }) => sameOrAny(address, destination))
-      : mostSpecific(bound, destination)
+      ? bound.filter(
+          ({ address, remote }) => sameOrAny(address, destination) && isFrom(remote, source, sourcePort),
+        )
+      : mostSpecific(bound, destination, source, sourcePort)
     if (takers.length === 0) return false
     for (const { onDatagram } of takers)
       onDatagram(
@@ -229,9 +233,31 @@ const sameOrAny = (address: IpAddress | undefined, wanted: IpAddress): boolean =
   address === undefined ||
   (address.family === wanted.family && (address.isUnspecified || address.equals(wanted)))
 
-/** The socket of that very address before the one of any. */
-function mostSpecific(bound: readonly UdpBinding[], destination: IpAddress): UdpBinding[] {
-  const exact = bound.find(({ address }) => address?.equals(destination) === true)
-  const taker = exact ?? bound.find(({ address }) => sameOrAny(address, destination))
+const sameSocket = (a: Pick<UdpBinding, 'address' | 'remote'>, b: typeof a): boolean =>
+  sameAddress(a.address, b.address) &&
+  (a.remote === undefined || b.remote === undefined
+    ? a.remote === b.remote
+    : isFrom(a.remote, b.remote.address, b.remote.port))
+
+const isFrom = (remote: UdpBinding['remote'], source: IpAddress, sourcePort: number): boolean =>
+  remote === undefined || (remote.port === sourcePort && remote.address.equals(source))
+
+/** A connected socket of this peer before the others, then one of that very address before the one of any. */
+function mostSpecific(
+  bound: readonly UdpBinding[],
+  destination: IpAddress,
+  source: IpAddress,
+  sourcePort: number,
+): UdpBinding[] {
+  let taker: UdpBinding | undefined
+  let best = -1
+  for (const one of bound) {
+    const { address, remote } = one
+    if (!sameOrAny(address, destination) || !isFrom(remote, source, sourcePort)) continue
+    const score = (remote === undefined ? 0 : 2) + (isAny(address) ? 0 : 1)
+    if (score <= best) continue
+    taker = one
+    best = score
+  }
   return taker === undefined ? [] : [taker]
 }
