@@ -68,7 +68,7 @@ test('collections are counted by kind, whatever else is printed', () => {
     'warren: ready: 1 tunnel',
   ])
     counter.line(line)
-  assert.deepEqual([counter.scavenges, counter.major], [2, 1])
+  assert.deepEqual([counter.scavenges, counter.majors.length], [2, 1])
 })
 
 test('options', () => {
