@@ -40,6 +40,26 @@ test('paths of one carrier: each packet finds the one with its key, tunnel id or
   assert.equal(table.inbound(4, outer.remote, outer.local, PacketBuffer.copyOf(inner, 0), assert.fail), false)
 })
 
+test('paths of UDP: each datagram finds the one of its ports', () => {
+  const table = new PathTable<number>()
+  for (const remotePort of [4500, 61_000]) {
+    const carrier = { ...outer, kind: 'udp', protocol: 17, localPort: 4500, remotePort } as const
+    table.add(new DataPath({ ...pathOf(new GreMachine({ outer })), carrier }), remotePort)
+  }
+  const ownerOf = (source?: number, destination = 4500): number | undefined => {
+    let owner: number | undefined
+    const packet = PacketBuffer.copyOf(concatBytes(hexBytes('0000 0800'), inner), 0)
+    const take = (entry: { owner: number }): void => {
+      owner = entry.owner
+    }
+    const ports = source === undefined ? undefined : { source, destination }
+    table.inbound(17, outer.remote, outer.local, packet, take, ports)
+    return owner
+  }
+  assert.deepEqual([ownerOf(4500), ownerOf(61_000), ownerOf(61_001)], [4500, 61_000, undefined])
+  assert.deepEqual([ownerOf(4500, 4501), ownerOf()], [undefined, undefined])
+})
+
 test('what the host does not admit is dropped and counted, and does not count as carried', () => {
   const path = new DataPath(pathOf(new GreMachine({ outer })), () => false)
   const packet = PacketBuffer.copyOf(concatBytes(hexBytes('0000 0800'), inner), 0)

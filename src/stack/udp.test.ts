@@ -42,6 +42,28 @@ test('the socket of an address comes before the one of any address', () => {
   )
 })
 
+test('a connected socket hears its peer alone, and before all others', () => {
+  const { stack, port } = setup()
+  const heard: string[] = []
+  const listen = (name: string, at: Omit<UdpBinding, 'onDatagram'>) =>
+    stack.udp.bind({ ...at, onDatagram: ({ destination }) => heard.push(`${name} ${destination}`) })
+  const peer = address('10.1.0.2')
+  const own = address('10.1.0.1')
+  const connected = listen('peer', { port: 7, address: own, remote: { address: peer, port: 4000 } })
+  listen('other port', { port: 7, address: own, remote: { address: peer, port: 4001 } })
+  listen('other host', { port: 7, address: own, remote: { address: address('10.1.0.9'), port: 4000 } })
+  assert.throws(() => listen('again', { port: 7, address: own, remote: { address: peer, port: 4000 } }), {
+    code: 'STACK_ADDRESS_IN_USE',
+  })
+  listen('any', { port: 7 })
+  deliver(port, '10.1.0.1', 7)
+  deliver(port, '10.1.0.3', 7)
+  deliver(port, 'fd01::1', 7)
+  connected.close()
+  deliver(port, '10.1.0.1', 7)
+  assert.deepEqual(heard, ['peer 10.1.0.1', 'any 10.1.0.3', 'any fd01::1', 'any 10.1.0.1'])
+})
+
 test('a group’s datagram reaches every socket that takes it', () => {
   const { stack, port } = setup()
   let heard = 0
