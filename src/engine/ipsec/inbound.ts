@@ -7,7 +7,7 @@ import { PASS } from '../../proto/machine.js'
 import { FlowKey, type PacketInfo, type Policy } from '../../stack/index.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { destinationOf, ENCAPSULATION_PORT, type IpsecContext, NESTING_LIMIT, sourceOf } from './context.js'
-import type { SaEntry } from './sad.js'
+import { countUse, type SaEntry } from './sad.js'
 
 export class IpsecInbound {
   readonly #context: IpsecContext
@@ -37,6 +37,7 @@ export class IpsecInbound {
     if (name === 'ipip') {
       const entry = sad.inboundIpip(info.source, info.destination)
       if (entry === undefined) return false
+      counters.add('ipip.input')
       this.#receive(entry, packet, info, 0, now)
       return true
     }
@@ -81,9 +82,7 @@ export class IpsecInbound {
     // RFC 4303 section 2.6: a dummy packet is authentic, and nothing.
     const isDummy = reason === `${sa.protocol}.dummy`
     if (passed || isDummy) {
-      entry.packets++
-      entry.bytes += length
-      entry.lastUsed = now
+      countUse(entry, length, now)
     }
     used(entry, now)
     if (reason !== undefined) {

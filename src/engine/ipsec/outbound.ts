@@ -6,7 +6,7 @@ import { sealUdpChecksum } from '../../wire/index.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { destinationOf, ENCAPSULATION_PORT, type IpsecContext, NESTING_LIMIT, sourceOf } from './context.js'
 import { carrierProtocol, type ManualSa } from './sa.js'
-import type { SaEntry } from './sad.js'
+import { countUse, type SaEntry } from './sad.js'
 
 const UDP_HEADER = 8
 /** What may be lost to alignment when a packet is made smaller until it fits: a block of a cipher. */
@@ -74,9 +74,7 @@ export class IpsecOutbound {
       counters.add('ipsec.tooBig')
       return 'too-big'
     }
-    entry.packets++
-    entry.bytes += length
-    entry.lastUsed = now
+    countUse(entry, length, now)
     counters.add(`${sa.protocol}.output`)
     if (sa.udpPort !== undefined) counters.add('esp.udpOutput')
     packet.kind = OPAQUE

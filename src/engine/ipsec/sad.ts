@@ -14,9 +14,17 @@ export interface SaEntry {
   readonly addedAt: Instant
   packets: number
   bytes: number
+  firstUsed?: Instant
   lastUsed?: Instant
   /** Soft lifetime was told. */
   softTold: boolean
+}
+
+export function countUse(entry: SaEntry, bytes: number, now: Instant): void {
+  entry.packets++
+  entry.bytes += bytes
+  entry.firstUsed ??= now
+  entry.lastUsed = now
 }
 
 export class SecurityAssociationDatabase {

@@ -1,22 +1,28 @@
 /** What ipsecctl(8) shows beside the lines of flows and SAs. */
+
+import type { Instant } from '../../base/index.js'
 import { algorithmsText, encryptionName, spiText } from '../../config/index.js'
 import type { ManualSa, Policy, SaEntry } from '../../engine/index.js'
 
 /** What `-v` adds to a line of the SAD. `unix`: microseconds since 1970 of the lab's time 0. */
 export function saDetails(
-  { sa, packets, bytes, addedAt, lastUsed }: SaEntry,
+  { sa, direction, packets, bytes, addedAt, firstUsed, lastUsed }: SaEntry,
   unix: (at: number) => number,
 ): string[] {
   const flags = sa.mode === 'tunnel' ? 'flags 0x4<tunnel>' : 'flags 0x0<>'
-  const first = lastUsed === undefined ? 0 : unix(lastUsed)
+  const time = (at: Instant | undefined): number => (at === undefined ? 0 : unix(at))
+  const count = (value: number, what: string): string[] =>
+    value === 0 ? [] : [`\t\t${value} ${direction}put ${what}${value === 1 ? '' : 's'}`]
   return [
     `\tsa: spi ${spiText(sa)}${algorithmsText(sa, encryptionName(sa))}`,
     `\t\tstate mature replay 64 ${flags}`,
-    `\tlifetime_cur: alloc 0 bytes ${bytes} add ${unix(addedAt)} first ${first}`,
-    `\tlifetime_lastuse: alloc 0 bytes 0 add 0 first ${first}`,
+    `\tlifetime_cur: alloc 0 bytes ${bytes} add ${unix(addedAt)} first ${time(firstUsed)}`,
+    `\tlifetime_lastuse: alloc 0 bytes 0 add 0 first ${time(lastUsed)}`,
     `\taddress_src: ${sa.source}`,
     `\taddress_dst: ${sa.destination}`,
-    `\tcounter: packets ${packets}`,
+    '\tcounter:',
+    ...count(packets, 'packet'),
+    ...count(bytes, 'byte'),
     ...(sa.udpPort === undefined ? [] : [`\tudpencap: udpencap port ${sa.udpPort}`]),
   ]
 }

@@ -17,6 +17,11 @@ const SECTIONS: Readonly<Record<string, string>> = {
   ipip: 'ipencap',
   gre: 'gre',
   etherip: 'etherip',
+  esp: 'esp',
+  udpencap: 'esp',
+  ah: 'ah',
+  spd: 'ipsec',
+  ipsec: 'ipsec',
 }
 
 /** Counters that OpenBSD words itself. */
@@ -44,6 +49,34 @@ const PHRASES: Readonly<Record<string, string>> = {
   'tcp.retransmitted': 'data packets retransmitted',
   'tcp.retransmitTimeout': 'retransmit timeouts',
   'tcp.givenUp': 'connections dropped by rexmit timeout',
+  'ipip.input': 'total input packets',
+  'ipip.output': 'total output packets',
+  'esp.input': 'input ESP packets',
+  'esp.output': 'output ESP packets',
+  'esp.short': 'packets shorter than header shows',
+  'esp.spi': 'packets for which no TDB was found',
+  'esp.icv': 'packets that failed verification processing received',
+  'esp.overflow': 'packets where counter wrapping was detected',
+  'esp.replay': 'possibly replayed packets received',
+  'esp.length': 'packets with bad payload size or padding received',
+  'esp.padding': 'packets with bad payload size or padding received',
+  'esp.lifetime': 'packets attempted to use an invalid TDB',
+  'esp.udpInput': 'input UDP encapsulated ESP packets',
+  'esp.udpOutput': 'output UDP encapsulated ESP packets',
+  'esp.encapsulation': 'UDP packets for non-encapsulating TDB received',
+  'ah.input': 'input AH packets',
+  'ah.output': 'output AH packets',
+  'ah.short': 'packets shorter than header shows',
+  'ah.spi': 'packets for which no TDB was found',
+  'ah.icv': 'packets that failed verification processing received',
+  'ah.overflow': 'packets where counter wrapping was detected',
+  'ah.replay': 'possibly replayed packets received',
+  'ah.lifetime': 'packets attempted to use an invalid TDB',
+  'spd.require': 'output packets dropped: a flow requires an SA, and none stands',
+  'spd.deny': 'packets dropped by a flow of type deny',
+  'spd.clear': 'input packets dropped: in clear where a flow requires an SA',
+  'spd.unreadable': 'packets dropped: ports that a flow names cannot be seen',
+  'ipsec.policy': 'input packets dropped: no flow of the SA that they came by covers them',
 }
 
 export interface StatisticsSection {
@@ -65,13 +98,16 @@ export const showSections = (sections: readonly StatisticsSection[]): string =>
 export function statisticsOf(machine: LabMachine): StatisticsSection[] {
   const sections = new Map<string, [number, string][]>()
   const counts = { ...machine.stack.counters.toJSON() }
-  for (const [name, count] of Object.entries(machine.counters.toJSON()))
-    counts[name] = (counts[name] ?? 0) + count
+  for (const more of [machine.counters, machine.ipsec.counters])
+    for (const [name, count] of Object.entries(more.toJSON())) counts[name] = (counts[name] ?? 0) + count
   for (const [name, count] of Object.entries(counts)) {
     const [prefix = '', ...reason] = name.split('.')
     const section = SECTIONS[prefix] ?? prefix
     const lines = sections.get(section) ?? []
-    lines.push([count, PHRASES[name] ?? spoken(reason.join('.'))])
+    const text = PHRASES[name] ?? spoken(reason.join('.'))
+    const same = lines.find(([, other]) => other === text)
+    if (same === undefined) lines.push([count, text])
+    else same[0] += count
     sections.set(section, lines)
   }
   const order = Object.values(SECTIONS)
