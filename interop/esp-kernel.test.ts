@@ -5,7 +5,7 @@
  *     netns w: the responder            netns k
  *     +----------------------+          +---------------------------------------+
  *     | 198.18.0.0/16        |   veth   |                                       |
- *     | fd18::/64        eth0 ------------ kport --- br0 --- tapu --- UML: vec0 | 192.168.1.2, inside 10.1.0.1
+ *     | fd18::/64       eth0 ------------ kport --- br0 --- tapu --- UML: vec0  | inside 10.1.0.1, fd10:1::1
  *     +----------------------+          +---------------------------------------+
  *
  * Each pair of SAs has an address of its own in w, so that thousands stand in one kernel side by side. Echo requests of
@@ -18,10 +18,10 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { CaseReport, Order, ResponderCase, Told } from './lib/esp-responder.js'
-import { ESP_IN_UDP, MANY_PINGS } from './lib/many-pings.js'
+import { MANY_PINGS } from './lib/many-pings.js'
 import { missing } from './lib/need.js'
-import { Netns } from './lib/netns.js'
-import { UmlPeer } from './lib/uml.js'
+import type { Netns } from './lib/netns.js'
+import type { UmlPeer } from './lib/uml.js'
 import {
   ahSuites,
   espSuites,
@@ -31,15 +31,22 @@ import {
   saSpec,
   suiteName,
   suiteOf,
-  XFRM_MODULES,
   type XfrmSa,
 } from './lib/xfrm.js'
+import {
+  gained,
+  KERNEL_INSIDE,
+  KERNEL_OUTER,
+  type KernelState,
+  parseStates,
+  type XfrmNet,
+  xfrmNet,
+  xfrmStat,
+} from './lib/xfrm-net.js'
 
 const skip = missing('linux.uml', 'perl', 'ethtool')
 const SIZES = [56, 1400] as const
 const LATE_SIZE = 100
-const KERNEL = { 4: '192.168.1.2', 6: 'fd01::2' } as const
-const KERNEL_INSIDE = { 4: '10.1.0.1', 6: 'fd10:1::1' } as const
 
 interface Row extends Layout {
   readonly suite: XfrmSa['suite']
@@ -137,7 +144,7 @@ const insideOf = (family: 4 | 6, i: number): string =>
 /** Our SA, the kernel's, who is inside, and what both sides are told. */
 function pairOf(row: Row, i: number) {
   const { suite, mode, outer, inner } = row
-  const [here, there] = [outerOf(outer, i), KERNEL[outer]]
+  const [here, there] = [outerOf(outer, i), KERNEL_OUTER[outer]]
   const out: XfrmSa = { spi: 0x10000 + i, source: here, destination: there, suite, ...row.out }
   const back: XfrmSa = { spi: 0x20000 + i, source: there, destination: here, suite, ...row.back }
   const ends =
@@ -165,6 +172,7 @@ function pairOf(row: Row, i: number) {
 }
 
 describe('a real kernel receives what we seal, and we what it seals', { skip, timeout: 300_000 }, () => {
+  let host: XfrmNet
   let net: Netns
   let kernel: UmlPeer
   let child: ChildProcess
@@ -196,18 +204,9 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
   /** The kernel's inbound SA of a row. */
   async function inbound(row: Row): Promise<KernelState> {
     const i = idOf(row)
-    const get = `src ${outerOf(row.outer, i)} dst ${KERNEL[row.outer]} proto ${row.protocol} spi ${0x10000 + i}`
+    const get = `src ${outerOf(row.outer, i)} dst ${KERNEL_OUTER[row.outer]} proto ${row.protocol} spi ${0x10000 + i}`
     return parseStates(await kernel.must(`ip -s xfrm state get ${get}`)).get(0x10000 + i)!
   }
-  const xfrmStat = async (): Promise<Record<string, number>> =>
-    Object.fromEntries(
-      (await kernel.must('cat /proc/net/xfrm_stat'))
-        .trim()
-        .split('\n')
-        .map((line) => line.split(/\s+/))
-        .filter(([, count]) => count !== '0')
-        .map(([name, count]) => [name!, Number(count)]),
-    )
   /** Echo requests from the kernel; what failed. */
   async function kernelPings(ids: readonly number[], sizes: readonly number[]): Promise<string[]> {
     const lines = sizes.flatMap((size) =>
@@ -222,50 +221,14 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
   }
 
   before(async () => {
-    net = new Netns('xk')
-    const w = net.add('w')
-    const k = net.add('k')
-    net.veth(w, 'eth0', k, 'kport')
-    net.run(k, 'ip link add br0 type bridge; ip tuntap add dev tapu mode tap')
-    for (const port of ['tapu', 'kport']) net.run(k, `ip link set ${port} mtu 2000 master br0 up`)
-    net.run(k, 'ip link set br0 up; ethtool -K kport tx off')
+    host = await xfrmNet('xk', 2000, '384M')
+    ;({ net, kernel } = host)
+    const { w } = host
     net.run(
       w,
-      [
-        'ip link set eth0 mtu 2000; sysctl -qw net.ipv6.ip_nonlocal_bind=1',
-        'ip addr add 192.168.1.1/24 dev eth0; ip -6 addr add fd01::1/64 dev eth0 nodad',
-        'ip route add local 198.18.0.0/16 dev lo; ip -6 route add local fd18::/64 dev lo',
-      ].join('; '),
+      'sysctl -qw net.ipv6.ip_nonlocal_bind=1; ip route add local 198.18.0.0/16 dev lo; ip -6 route add local fd18::/64 dev lo',
     )
-    kernel = await UmlPeer.boot({
-      namespace: k,
-      tap: 'tapu',
-      modules: XFRM_MODULES,
-      memory: '384M',
-      mtu: 2000,
-    })
     writeFileSync(join(net.folder, 'pings.pl'), MANY_PINGS)
-    writeFileSync(join(net.folder, 'udp.pl'), ESP_IN_UDP)
-    const mac = /link\/ether (\S+)/.exec(await kernel.must('ip link show vec0'))?.[1]
-    const ours = /link\/ether (\S+)/.exec(net.run(w, 'ip link show eth0'))?.[1]
-    await kernel.must(
-      [
-        `ip addr add ${KERNEL[4]}/24 dev vec0`,
-        `ip -6 addr add ${KERNEL[6]}/64 dev vec0 nodad`,
-        `ip addr add ${KERNEL_INSIDE[4]}/32 dev vec0`,
-        `ip -6 addr add ${KERNEL_INSIDE[6]}/128 dev vec0 nodad`,
-        // A policy of transport mode takes ND to its peer with it, so nobody has to ask.
-        `ip neigh add 192.168.1.1 lladdr ${ours} dev vec0`,
-        `ip neigh add fd01::1 lladdr ${ours} dev vec0`,
-        'ip route add default via 192.168.1.1',
-        'ip -6 route add default via fd01::1',
-        `perl ${net.folder}/udp.pl`,
-      ].join(' && '),
-    )
-    net.run(
-      w,
-      `ip neigh add ${KERNEL[4]} lladdr ${mac} dev eth0; ip neigh add ${KERNEL[6]} lladdr ${mac} dev eth0`,
-    )
     const pairs = all.map(pairOf)
     writeFileSync(join(net.folder, 'sas'), `${pairs.flatMap(({ lines }) => lines).join('\n')}\n`)
     const set = await kernel.run(`ip -batch ${net.folder}/sas`, 120_000)
@@ -291,8 +254,7 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
   })
   after(async () => {
     child?.kill('SIGKILL')
-    await kernel?.halt()
-    net?.close()
+    await host?.close()
   })
 
   for (const layout of [...new Set(rows.map(layoutName))]) {
@@ -319,7 +281,7 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
 
   test('every ping of the kernel was answered, and it counts no error', async () => {
     assert.deepEqual(failedPings, [])
-    assert.deepEqual(await xfrmStat(), {})
+    assert.deepEqual(await xfrmStat(kernel), {})
   })
 
   for (const [by, accepted] of [
@@ -364,7 +326,7 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
 
   test('dummies do not reach the inside, and the flow goes on', async () => {
     const ids = [idOf(dummies)]
-    const before = await xfrmStat()
+    const before = await xfrmStat(kernel)
     await tell({ do: 'dummy', ids, size: 300 })
     await tell({ do: 'dummy', ids, size: 1400 })
     await tell({ do: 'ping', ids, size: 56 })
@@ -372,13 +334,13 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
     assert.deepEqual([replies, wrong], [{ 56: 1 }, []])
     // RFC 4303 section 2.6: thrown away. Linux has no counter for it but this one, and does not count it against the SA.
     assert.deepEqual(await inbound(dummies), { packets: 1, window: 0, replay: 0, failed: 0 })
-    assert.deepEqual(gained(before, await xfrmStat()), { XfrmInStateProtoError: 2 })
+    assert.deepEqual(gained(before, await xfrmStat(kernel)), { XfrmInStateProtoError: 2 })
   })
 
   for (const row of wrongs)
     test(`the kernel refuses a wrong ICV and a replay of ours${row.udp ? ' in UDP' : ''}, and the flow goes on`, async () => {
       const ids = [idOf(row)]
-      const before = await xfrmStat()
+      const before = await xfrmStat(kernel)
       await tell({ do: 'ping', ids, size: 56 })
       await tell({ do: 'again', ids, times: 5 })
       await tell({ do: 'ping', ids, size: 56 })
@@ -387,12 +349,15 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
       const { replies, wrong } = (await report()).get(ids[0]!)!
       assert.deepEqual([replies, wrong], [{ 56: 3 }, []])
       assert.deepEqual(await inbound(row), { packets: 3, window: 0, replay: 5, failed: 7 })
-      assert.deepEqual(gained(before, await xfrmStat()), { XfrmInStateProtoError: 7, XfrmInStateSeqError: 5 })
+      assert.deepEqual(gained(before, await xfrmStat(kernel)), {
+        XfrmInStateProtoError: 7,
+        XfrmInStateSeqError: 5,
+      })
     })
 
   test('the last sequence number is the last packet of both (RFC 4303 section 3.3.3)', async () => {
     const ids = [idOf(end)]
-    const before = await xfrmStat()
+    const before = await xfrmStat(kernel)
     for (let i = 0; i < 4; i++) await tell({ do: 'ping', ids, size: 56 })
     const { replies, sent, wrong } = (await report()).get(ids[0]!)!
     assert.deepEqual(
@@ -401,34 +366,6 @@ describe('a real kernel receives what we seal, and we what it seals', { skip, ti
     )
     assert.equal((await kernelPings(ids, [56])).length, 1)
     assert.equal((await report()).get(ids[0]!)!.taken, 3)
-    assert.deepEqual(gained(before, await xfrmStat()), { XfrmOutStateSeqError: 1 })
+    assert.deepEqual(gained(before, await xfrmStat(kernel)), { XfrmOutStateSeqError: 1 })
   })
 })
-
-/** What was added to the kernel's counters. */
-const gained = (before: Record<string, number>, now: Record<string, number>): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(now)
-      .map(([name, count]) => [name, count - (before[name] ?? 0)] as const)
-      .filter(([, count]) => count > 0),
-  )
-
-interface KernelState {
-  readonly packets: number
-  readonly window: number
-  readonly replay: number
-  readonly failed: number
-}
-
-/** `ip -s xfrm state`, by SPI. */
-function parseStates(text: string): ReadonlyMap<number, KernelState> {
-  const found = new Map<number, KernelState>()
-  for (const part of text.split(/^src /m).slice(1)) {
-    const spi = Number(/spi (0x[0-9a-f]+)/.exec(part)?.[1])
-    const packets = Number(/lifetime current:\s+\d+\(bytes\), (\d+)\(packets\)/.exec(part)?.[1])
-    const stats = /stats:\s+replay-window (\d+) replay (\d+) failed (\d+)/.exec(part)
-    const [window, replay, failed] = stats === null ? [Number.NaN, 0, 0] : stats.slice(1).map(Number)
-    found.set(spi, { packets, window: window!, replay: replay!, failed: failed! })
-  }
-  return found
-}
