@@ -86,6 +86,8 @@ export interface HostInterface {
   setRunning?(running: boolean): void
   /** For another definition behind the same interface. */
   setMtu?(mtu: number): void
+  /** Drops that belong to none of its paths (policies, their guard), by reason. */
+  drops?(): Record<string, number>
   status(): PathStatus[]
   /** Removes the interface with its addresses and routes. */
   destroy(): void

@@ -163,6 +163,7 @@ export class Tunnel {
       add(inbound.drops)
       add(outbound.drops)
     }
+    add(this.#interface?.drops?.() ?? {})
     if (this.#machine !== undefined) add(this.#machine.counters.toJSON())
     return {
       name,

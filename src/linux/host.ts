@@ -6,17 +6,20 @@
 import { randomFillSync, randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { Counters, type Instant, instantAt, type Random, WarrenError } from '../base/index.js'
+import { Counters, type Instant, type IpAddress, instantAt, type Random, WarrenError } from '../base/index.js'
 import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
-import type { Datagram } from '../proto/machine.js'
+import type { Datagram, PathSpec, PolicySpec } from '../proto/machine.js'
 import { check, libc } from './ffi.js'
-import { LinuxInterface } from './interface.js'
+import { LinuxInterface, type PathHooks } from './interface.js'
 import type { FromWorker, PathCounts, ToWorker, WorkerData } from './messages.js'
+import { PolicyGate } from './policy-gate.js'
 import { RouteNetlink } from './rtnetlink.js'
 import { CarrierSockets } from './sockets.js'
 
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
+/** A route to an address of our own. */
+const RTN_LOCAL = 2
 /** Longest delay that setTimeout takes. */
 const TIMER_LIMIT_MS = 0x7fff_ffff
 /** How long a worker may take to stop before its thread is ended. */
@@ -27,6 +30,8 @@ export interface LinuxHostOptions {
   readonly name?: string
   /** The data plane has failed: nothing moves any more, and the owner is to tear everything down. */
   readonly onFailure?: (error: Error) => void
+  /** One line for the administrator. */
+  readonly log?: (line: string) => void
   /** Somebody else removed the interface of a tunnel. */
   readonly onLost?: (name: string) => void
 }
@@ -52,10 +57,15 @@ export class LinuxHost implements Host {
   #nextId = 1
   readonly #interfaces = new Map<number, LinuxInterface>()
   readonly #carriers: CarrierSockets
+  /** Of interfaces with policies. */
+  readonly #gates = new Map<number, PolicyGate>()
+  /** SO_MARK of the sockets that are being opened. */
+  #mark: number | undefined
   /** Every descriptor that the worker may touch: closed when it has let go, or is gone. */
   readonly #shared = new Set<number>()
   #counts = new Map<string, PathCounts>()
   #planeDrops: Readonly<Record<string, number>> = {}
+  #policyDrops = new Map<number, Readonly<Record<string, number>>>()
   #request = 0
   readonly #waiting = new Map<number, () => void>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -66,6 +76,7 @@ export class LinuxHost implements Host {
     this.#carriers = new CarrierSockets({
       counters: this.counters,
       nextId: () => this.#nextId++,
+      mark: () => this.#mark,
       opened: (spec) => {
         this.#shared.add(spec.fd)
         this.#post({ kind: 'carrier', spec })
@@ -94,10 +105,11 @@ export class LinuxHost implements Host {
 
   /** Throws `WarrenError` LINUX_* where the kernel refuses; then nothing of it stays. */
   createInterface(spec: InterfaceSpec): HostInterface {
-    this.#netlink ??= new RouteNetlink()
     const id = this.#nextId++
-    const made = LinuxInterface.create(spec, this.#netlink, {
-      install: (path, onControl) => this.#install(id, path, onControl),
+    const made = LinuxInterface.create(spec, this.#routes(), {
+      install: (path, hooks) => this.#install(id, path, hooks),
+      setPolicies: (policies) => this.#setPolicies(id, policies),
+      drops: () => this.#dropsOf(id),
       remove: (pathId) => this.#remove(id, pathId),
       running: (running) => this.#post({ kind: 'running', id, running }),
       counts: (pathId) => this.#counts.get(`${id} ${pathId}`),
@@ -118,6 +130,10 @@ export class LinuxHost implements Host {
       },
     })
     return made
+  }
+
+  isLocal(address: IpAddress): boolean {
+    return this.#routes().routeTo(address)?.type === RTN_LOCAL
   }
 
   transmit(datagram: Datagram): void {
@@ -173,16 +189,47 @@ export class LinuxHost implements Host {
     }
   }
 
-  #install(
-    id: number,
-    path: Parameters<HostInterface['install']>[0],
-    onControl: (d: Datagram) => void,
-  ): void {
+  #routes(): RouteNetlink {
+    this.#netlink ??= new RouteNetlink()
+    return this.#netlink
+  }
+
+  /** The kernel is closed for what they cover before the data plane hears of them. */
+  #setPolicies(id: number, policies: readonly PolicySpec[]): void {
     const made = this.#interfaces.get(id)
     if (made === undefined) return
-    const carrierId = this.#carriers.acquire(path)
+    let gate = this.#gates.get(id)
+    if (gate === undefined) {
+      gate = new PolicyGate({
+        interfaceIndex: made.index,
+        interfaceName: made.name,
+        netlink: this.#routes(),
+        log: (line) => this.#options.log?.(`${made.name}: ${line}`),
+      })
+      this.#gates.set(id, gate)
+    }
+    gate.replace(policies)
+    this.#post({ kind: 'policies', interfaceId: id, policies })
+  }
+
+  #dropsOf(id: number): Record<string, number> {
+    return { ...this.#policyDrops.get(id), ...this.#gates.get(id)?.drops() }
+  }
+
+  #install(id: number, path: PathSpec, hooks: PathHooks): void {
+    const made = this.#interfaces.get(id)
+    if (made === undefined) return
+    const gate = this.#gates.get(id)
+    this.#mark = gate?.mark
+    let carrierId: number
+    try {
+      carrierId = this.#carriers.acquire(path)
+    } finally {
+      this.#mark = undefined
+    }
     const replaced = made.paths.get(path.id)
-    made.paths.set(path.id, { carrier: path.carrier, onControl })
+    made.paths.set(path.id, { carrier: path.carrier, ...hooks })
+    gate?.stands(path.id, path.carrier)
     const { takes, transform } = path
     this.#post({
       kind: 'path',
@@ -197,11 +244,15 @@ export class LinuxHost implements Host {
     if (made === undefined || path === undefined) return
     made.paths.delete(pathId)
     this.#counts.delete(`${id} ${pathId}`)
+    this.#gates.get(id)?.ends(pathId)
     this.#post({ kind: 'remove-path', interfaceId: id, id: pathId })
     this.#carriers.giveBack(path.carrier)
   }
 
   #destroyed(id: number, made: LinuxInterface): void {
+    this.#gates.get(id)?.close()
+    this.#gates.delete(id)
+    this.#policyDrops.delete(id)
     for (const pathId of [...made.paths.keys()]) this.#remove(id, pathId)
     this.#interfaces.delete(id)
     this.#post({ kind: 'remove-interface', id })
@@ -263,10 +314,14 @@ export class LinuxHost implements Host {
         const counts = message.paths.map((path) => [`${path.interfaceId} ${path.id}`, path] as const)
         this.#counts = new Map(counts)
         this.#planeDrops = message.drops
+        this.#policyDrops = new Map(message.policies.map(({ interfaceId, drops }) => [interfaceId, drops]))
         this.#waiting.get(message.request)?.()
         this.#waiting.delete(message.request)
         return
       }
+      case 'reached':
+        this.#interfaces.get(message.interfaceId)?.paths.get(message.pathId)?.onReached?.(message.lifetime)
+        return
       case 'lost': {
         const made = this.#interfaces.get(message.id)
         if (made !== undefined) {

@@ -1,16 +1,25 @@
 /** A tunnel's interface on this machine: made through /dev/net/tun, set up through rtnetlink. */
 import { concatBytes } from '../base/index.js'
 import type { HostInterface, InterfaceSpec, PathStatus } from '../engine/host.js'
-import type { Carrier, Datagram, Packet, PathSpec } from '../proto/machine.js'
+import type { Carrier, Datagram, Packet, PathSpec, PolicySpec, ReachedLifetime } from '../proto/machine.js'
 import { libc } from './ffi.js'
 import type { PathCounts } from './messages.js'
 import { VNET_LENGTH } from './offload/index.js'
 import type { RouteNetlink } from './rtnetlink.js'
 import { type OpenedTun, openTun } from './tun.js'
 
+/** Who hears of a path. */
+export interface PathHooks {
+  readonly onControl: (datagram: Datagram) => void
+  readonly onReached?: ((lifetime: ReachedLifetime) => void) | undefined
+}
+
 /** What an interface asks of its host. */
 export interface InterfaceOwner {
-  install(path: PathSpec, onControl: (datagram: Datagram) => void): void
+  install(path: PathSpec, hooks: PathHooks): void
+  setPolicies(policies: readonly PolicySpec[]): void
+  /** Drops that belong to none of its paths, by reason. */
+  drops(): Record<string, number>
   remove(pathId: string): void
   running(running: boolean): void
   counts(pathId: string): PathCounts | undefined
@@ -35,7 +44,7 @@ export class LinuxInterface implements HostInterface {
   readonly offload: boolean
   /** The kernel's number of it. */
   readonly index: number
-  readonly paths: Map<string, { carrier: Carrier; onControl: (datagram: Datagram) => void }> = new Map()
+  readonly paths: Map<string, PathHooks & { readonly carrier: Carrier }> = new Map()
   readonly #netlink: RouteNetlink
   readonly #owner: InterfaceOwner
   #destroyed = false
@@ -69,8 +78,16 @@ export class LinuxInterface implements HostInterface {
     }
   }
 
-  install(path: PathSpec, onControl: (datagram: Datagram) => void): void {
-    this.#owner.install(path, onControl)
+  install(
+    path: PathSpec,
+    onControl: (datagram: Datagram) => void,
+    onReached?: (lifetime: ReachedLifetime) => void,
+  ): void {
+    this.#owner.install(path, { onControl, onReached })
+  }
+
+  setPolicies(policies: readonly PolicySpec[]): void {
+    this.#owner.setPolicies(policies)
   }
 
   remove(pathId: string): void {
@@ -88,11 +105,20 @@ export class LinuxInterface implements HostInterface {
     this.#owner.running(running)
   }
 
+  setMtu(mtu: number): void {
+    this.#netlink.setLink(this.index, this.name, { mtu })
+  }
+
+  drops(): Record<string, number> {
+    return this.#owner.drops()
+  }
+
   /** As of the host's last `refresh()`. */
   status(): PathStatus[] {
     return [...this.paths.keys()].map((id) => {
       const counts = this.#owner.counts(id)
-      return { id, inbound: counts?.inbound ?? NOTHING, outbound: counts?.outbound ?? NOTHING }
+      const { sas, inbound = NOTHING, outbound = NOTHING } = counts ?? {}
+      return { id, ...(sas === undefined ? {} : { sas }), inbound, outbound }
     })
   }
 

@@ -1,7 +1,7 @@
 /** What the main thread and the data-plane worker tell each other. Everything is plain data. */
 import type { PacketKind } from '../base/index.js'
-import type { PathCounters } from '../engine/host.js'
-import type { TransformSpec } from '../proto/machine.js'
+import type { PathStatus } from '../engine/host.js'
+import type { PolicySpec, ReachedLifetime, TransformSpec } from '../proto/machine.js'
 
 /** A socket between two addresses, which all paths of that carrier share. */
 export interface CarrierSpec {
@@ -44,6 +44,8 @@ export type ToWorker =
   /** From now on the descriptor is not touched; answered by `released`. */
   | { readonly kind: 'remove-interface'; readonly id: number }
   | { readonly kind: 'running'; readonly id: number; readonly running: boolean }
+  /** In the place of those that the interface had. */
+  | { readonly kind: 'policies'; readonly interfaceId: number; readonly policies: readonly PolicySpec[] }
   | { readonly kind: 'carrier'; readonly spec: CarrierSpec }
   | { readonly kind: 'remove-carrier'; readonly id: number }
   | { readonly kind: 'path'; readonly spec: PlanePathSpec }
@@ -51,11 +53,14 @@ export type ToWorker =
   | { readonly kind: 'counters'; readonly request: number }
   | { readonly kind: 'stop' }
 
-export interface PathCounts {
+export interface PathCounts extends PathStatus {
   readonly interfaceId: number
-  readonly id: string
-  readonly inbound: PathCounters
-  readonly outbound: PathCounters
+}
+
+/** Drops of an interface by its policies, by reason. */
+export interface PolicyDrops {
+  readonly interfaceId: number
+  readonly drops: Readonly<Record<string, number>>
 }
 
 /** A datagram that no transform claims. */
@@ -75,8 +80,16 @@ export type FromWorker =
       readonly kind: 'counters'
       readonly request: number
       readonly paths: readonly PathCounts[]
+      readonly policies: readonly PolicyDrops[]
       /** What belongs to no path. */
       readonly drops: Readonly<Record<string, number>>
+    }
+  /** A limit that the data path counts was reached; once for each. */
+  | {
+      readonly kind: 'reached'
+      readonly interfaceId: number
+      readonly pathId: string
+      readonly lifetime: ReachedLifetime
     }
   /** The interface was removed by somebody else; its descriptor is not touched any more. */
   | { readonly kind: 'lost'; readonly id: number; readonly reason: string }

@@ -1,17 +1,25 @@
 /** An installed path in the data plane: transforms and counts. */
 import type { CryptoProvider } from '../crypto/index.js'
-import type { PathStatus } from '../engine/host.js'
-import type { SaTransforms } from '../proto/esp/index.js'
+import type { PathStatus, SaCounters } from '../engine/host.js'
+import type { SaState, SaTransforms } from '../proto/esp/index.js'
+import type { ReachedLifetime } from '../proto/machine.js'
 import { createTransforms, type TransformPair } from '../proto/transforms.js'
 import type { Carrier } from './carrier.js'
 import type { PlanePathSpec } from './messages.js'
 import type { PlaneInterface } from './plane-interface.js'
+
+/** By the numbers of proto/esp. */
+const REACHED: readonly (ReachedLifetime['kind'] | undefined)[] = [undefined, 'soft', 'hard', 'overflow']
 
 export class PlanePath {
   readonly spec: PlanePathSpec
   readonly interface: PlaneInterface
   readonly carrier: Carrier
   readonly transforms: TransformPair
+  readonly #outboundSas: readonly SaState[]
+  readonly #inboundSas: readonly SaState[]
+  /** What each of them had reached when it was last looked at, the outbound ones first. */
+  readonly #told: Uint8Array
   packetsIn = 0
   bytesIn = 0
   packetsOut = 0
@@ -23,6 +31,29 @@ export class PlanePath {
     this.interface = owner
     this.carrier = carrier
     this.transforms = createTransforms(spec.transform, crypto === undefined ? {} : { crypto })
+    const { outbound, inbound } = this.transforms
+    this.#outboundSas = (outbound as Partial<SaTransforms>).sas ?? []
+    this.#inboundSas = (inbound as Partial<SaTransforms>).sas ?? []
+    this.#told = new Uint8Array(this.#outboundSas.length + this.#inboundSas.length)
+  }
+
+  /** Whether it has SAs, whose lifetimes end. */
+  get isKeyed(): boolean {
+    return this.#told.length > 0
+  }
+
+  /** Tells each limit that an SA has come to since it was last asked. */
+  tellReached(tell: (path: PlanePath, lifetime: ReachedLifetime) => void): void {
+    const outbound = this.#outboundSas.length
+    for (let i = 0; i < this.#told.length; i++) {
+      const sa = i < outbound ? this.#outboundSas[i]! : this.#inboundSas[i - outbound]!
+      const { reached } = sa.lifetime
+      if (reached === this.#told[i]) continue
+      this.#told[i] = reached
+      const kind = REACHED[reached]
+      if (kind === undefined) continue
+      tell(this, { direction: i < outbound ? 'outbound' : 'inbound', spi: sa.spec.spi, kind })
+    }
   }
 
   /** Wipes the keys of who has some. */
@@ -34,8 +65,18 @@ export class PlanePath {
   /** Packets and bytes are the inner ones: what the tunnel carried. */
   status(): PathStatus {
     const { inbound, outbound } = this.transforms
+    const counters =
+      (direction: SaCounters['direction']) =>
+      ({ spec, lifetime }: SaState): SaCounters => ({
+        direction,
+        spi: spec.spi,
+        packets: lifetime.packets,
+        bytes: lifetime.bytes,
+      })
+    const sas = [...this.#outboundSas.map(counters('outbound')), ...this.#inboundSas.map(counters('inbound'))]
     return {
       id: this.spec.id,
+      ...(sas.length === 0 ? {} : { sas }),
       inbound: { packets: this.packetsIn, bytes: this.bytesIn, drops: inbound.drops.toJSON() },
       outbound: { packets: this.packetsOut, bytes: this.bytesOut, drops: outbound.drops.toJSON() },
     }

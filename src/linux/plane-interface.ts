@@ -1,5 +1,6 @@
 /** A tunnel's interface in the data plane: who takes its packets, and what may come out of it. */
-import type { PacketBuffer } from '../base/index.js'
+import type { Counters, PacketBuffer } from '../base/index.js'
+import type { PolicySpec } from '../proto/machine.js'
 import type { PlaneInterfaceSpec } from './messages.js'
 import type { PlanePath } from './path.js'
 import { type RouteLookup, SourceFilter } from './source-filter.js'
@@ -15,6 +16,15 @@ export interface PacketPolicies {
   refuses(path: PlanePath, packet: PacketBuffer): string | undefined
 }
 
+/** Those of an interface, which change with its paths. */
+export interface InterfacePolicies extends PacketPolicies {
+  /** Of packets that no path was found for. */
+  readonly drops: Counters
+  replace(policies: readonly PolicySpec[]): void
+  /** A path came or went. */
+  changed(): void
+}
+
 export class PlaneInterface {
   readonly spec: PlaneInterfaceSpec
   readonly paths: Map<string, PlanePath> = new Map()
@@ -22,7 +32,7 @@ export class PlaneInterface {
   readonly byKind: (PlanePath | undefined)[] = new Array<PlanePath | undefined>(7).fill(undefined)
   /** Only for IP packets: frames are a bridge's matter. */
   readonly filter: SourceFilter | undefined
-  policies: PacketPolicies | undefined
+  policies: InterfacePolicies | undefined
   running = true
 
   constructor(spec: PlaneInterfaceSpec, lookup: RouteLookup) {

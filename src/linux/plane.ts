@@ -7,24 +7,30 @@
  */
 import { Counters, ipAddressFrom } from '../base/index.js'
 import { type CryptoProvider, nodeProvider } from '../crypto/index.js'
+import type { PolicySpec, ReachedLifetime } from '../proto/machine.js'
 import { Arena, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
 import type { Carrier, MtuLookup } from './carrier.js'
 import { createCarrier } from './carriers.js'
 import { LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import { type ControlTaker, Inbound } from './inbound.js'
 import { loadLibcrypto } from './libcrypto.js'
-import type { CarrierSpec, PathCounts, PlaneInterfaceSpec, PlanePathSpec } from './messages.js'
+import type { CarrierSpec, PathCounts, PlaneInterfaceSpec, PlanePathSpec, PolicyDrops } from './messages.js'
 import { Outbound } from './outbound.js'
 import { PlanePath } from './path.js'
 import { PlaneInterface } from './plane-interface.js'
+import { PlanePolicies } from './policies.js'
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './sockaddr.js'
 import type { RouteLookup } from './source-filter.js'
 
 /** How often the routes are asked for loops. */
 const LOOP_CHECK_MS = 1000
+/** Paths whose lifetimes are looked at a round; the others have their turn in the next. */
+const LIFETIMES_A_ROUND = 64
 
 export interface PlaneEvents {
   readonly control: ControlTaker
+  /** An SA has come to a limit that its transform counts. */
+  reached(path: PlanePath, lifetime: ReachedLifetime): void
   /** The interface was removed by somebody else. */
   lost(id: number, reason: string): void
 }
@@ -44,6 +50,9 @@ export class DataPlane {
   readonly #carriers = new Map<number, Carrier>()
   /** What stands at each place of the poll table, behind the wake descriptor. */
   #polled: (PlaneInterface | Carrier)[] = []
+  /** Paths with SAs. */
+  readonly #keyed: PlanePath[] = []
+  #nextKeyed = 0
   #stale = true
   #loopsUntil = 0
 
@@ -78,6 +87,14 @@ export class DataPlane {
     if (found !== undefined) found.running = running
   }
 
+  /** In the place of those that the interface had; an interface that has had some keeps to policies. */
+  setPolicies(interfaceId: number, policies: readonly PolicySpec[]): void {
+    const owner = this.#interfaces.get(interfaceId)
+    if (owner === undefined) return
+    owner.policies ??= new PlanePolicies(owner.paths)
+    owner.policies.replace(policies)
+  }
+
   addCarrier(spec: CarrierSpec, identification: number, mtuOf?: MtuLookup): void {
     this.#carriers.set(spec.id, createCarrier(spec, this.#arena, identification, mtuOf))
     this.#stale = true
@@ -99,6 +116,8 @@ export class DataPlane {
     owner.paths.set(spec.id, path)
     for (const kind of spec.takes) owner.byKind[kind] = path
     carrier.paths.push(path)
+    owner.policies?.changed()
+    if (path.isKeyed) this.#keyed.push(path)
     this.#loopsUntil = 0
   }
 
@@ -109,18 +128,23 @@ export class DataPlane {
     owner.paths.delete(id)
     for (const [kind, taker] of owner.byKind.entries()) if (taker === path) owner.byKind[kind] = undefined
     path.carrier.paths.splice(path.carrier.paths.indexOf(path), 1)
+    owner.policies?.changed()
+    if (path.isKeyed) this.#keyed.splice(this.#keyed.indexOf(path), 1)
     path.destroy()
   }
 
-  counts(): { paths: PathCounts[]; drops: Record<string, number> } {
+  counts(): { paths: PathCounts[]; policies: PolicyDrops[]; drops: Record<string, number> } {
     const paths: PathCounts[] = []
-    for (const [interfaceId, owner] of this.#interfaces)
+    const policies: PolicyDrops[] = []
+    for (const [interfaceId, owner] of this.#interfaces) {
+      if (owner.policies !== undefined) policies.push({ interfaceId, drops: owner.policies.drops.toJSON() })
       for (const path of owner.paths.values()) paths.push({ interfaceId, ...path.status() })
+    }
     const drops = this.drops.toJSON()
     for (const carrier of this.#carriers.values())
       for (const [reason, count] of Object.entries(carrier.drops.toJSON()))
         drops[reason] = (drops[reason] ?? 0) + count
-    return { paths, drops }
+    return { paths, policies, drops }
   }
 
   /** Waits up to `timeoutMs` for something to do, and does one batch of it on every side. */
@@ -143,7 +167,19 @@ export class DataPlane {
         if (lost !== undefined) this.#lose(side, lost)
       } else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#lose(side, 'removed')
     }
+    this.#lookAtLifetimes()
   }
+
+  #lookAtLifetimes(): void {
+    const keyed = this.#keyed
+    for (let i = Math.min(keyed.length, LIFETIMES_A_ROUND); i > 0; i--) {
+      if (this.#nextKeyed >= keyed.length) this.#nextKeyed = 0
+      keyed[this.#nextKeyed++]!.tellReached(this.#tellReached)
+    }
+  }
+
+  readonly #tellReached = (path: PlanePath, lifetime: ReachedLifetime): void =>
+    this.#events.reached(path, lifetime)
 
   /**
    * A packet's nesting is forgotten when it crosses the kernel. So loops are found in the routes: a carrier whose
@@ -154,7 +190,7 @@ export class DataPlane {
     const tunnels = new Map([...this.#interfaces.values()].map((side) => [side.spec.index, side]))
     const next = new Map<Carrier, PlaneInterface | undefined>()
     for (const carrier of this.#carriers.values()) {
-      const route = this.#lookup(ipAddressFrom(carrier.spec.remote))
+      const route = this.#lookup(ipAddressFrom(carrier.spec.remote), carrier.spec.mark)
       next.set(carrier, route === undefined ? undefined : tunnels.get(route.interfaceIndex))
     }
     const leadsTo = (from: Carrier, wanted: Carrier, seen: Set<Carrier>): boolean => {

@@ -49,6 +49,7 @@ const RTA_OIF = 4
 const RTA_GATEWAY = 5
 const RTA_PRIORITY = 6
 const RTA_PREFSRC = 7
+const RTA_MARK = 16
 const RTA_METRICS = 8
 const RTAX_MTU = 2
 const RTA_TABLE = 15
@@ -322,13 +323,14 @@ export class RouteNetlink {
       .map(decodeTableRoute)
   }
 
-  /** What this machine would do with a packet to `address`; `undefined`: it has no route. */
-  routeTo(address: IpAddress): RouteAnswer | undefined {
+  /** What this machine would do with a packet to `address` (of a socket with `mark`); `undefined`: it has no route. */
+  routeTo(address: IpAddress, mark?: number): RouteAnswer | undefined {
     const body = new Uint8Array(RTM_LENGTH)
     body[0] = familyOf(address)
     body[1] = address.bytes.length * 8
     const { errno, answers } = this.socket.tryRequest(RTM_GETROUTE, 0, body, [
       attribute(RTA_DST, address.bytes),
+      ...(mark === undefined ? [] : [attribute(RTA_MARK, uint32(mark))]),
     ])
     const answer = answers.find(({ type }) => type === RTM_NEWROUTE)
     return errno === 0 && answer !== undefined ? decodeRoute(answer) : undefined

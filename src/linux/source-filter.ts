@@ -17,8 +17,14 @@ export const SOURCE_LOOKUPS_PER_SECOND = 5000
 const UNICAST = 1
 const ICMPV6 = 58
 
-/** Index of the interface that a packet to `address` would leave by, and rtnetlink's type of that route. */
-export type RouteLookup = (address: IpAddress) => { interfaceIndex: number; type: number } | undefined
+/**
+ * Index of the interface that a packet to `address` (of a socket with `mark`) would leave by, and rtnetlink's type of that
+ * route.
+ */
+export type RouteLookup = (
+  address: IpAddress,
+  mark?: number,
+) => { interfaceIndex: number; type: number } | undefined
 
 export class SourceFilter {
   readonly #lookup: RouteLookup

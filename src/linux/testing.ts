@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type Instant, type IpAddress, parseIpAddress } from '../base/index.js'
-import type { Machine, PathSpec } from '../proto/machine.js'
+import type { Machine, PathSpec, ReachedLifetime } from '../proto/machine.js'
 import { ipv4, sealIpv4Checksum } from '../wire/ipv4.js'
 import { Errno, libc } from './ffi.js'
 import { DataPlane } from './plane.js'
@@ -70,6 +70,8 @@ export interface Bed {
   readonly outside: number
   readonly lost: string[]
   readonly control: Uint8Array[]
+  /** Limits that were told, with the path's id. */
+  readonly reached: (readonly [string, ReachedLifetime])[]
 }
 
 /** One interface, one carrier over IPv4, and the paths of it. */
@@ -87,6 +89,7 @@ export function planeBed(
   const [wake] = sockets.pair()
   const lost: string[] = []
   const control: Uint8Array[] = []
+  const reached: (readonly [string, ReachedLifetime])[] = []
   const plane = new DataPlane(
     wake,
     (address) => (/^(172\.16|10\.1)\./.test(`${address}`) ? { interfaceIndex: TUNNEL, type: 1 } : undefined),
@@ -95,6 +98,7 @@ export function planeBed(
         control.push(payload)
         return control.length <= 2
       },
+      reached: (path, lifetime) => reached.push([path.spec.id, lifetime]),
       lost: (_id, reason) => lost.push(reason),
     },
   )
@@ -116,7 +120,7 @@ export function planeBed(
   )
   for (const { id, takes, transform, carrier } of paths)
     if (carrier.protocol === protocol) plane.addPath({ id, interfaceId: 1, carrierId: 2, takes, transform })
-  return { plane, inside, outside, lost, control }
+  return { plane, inside, outside, lost, control, reached }
 }
 
 /** What a machine installs as it starts. */

@@ -15,13 +15,16 @@ function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: 
   const pending = new Int32Array(pendingControl)
   const routes = new RouteNetlink()
   const post = (message: FromWorker): void => port.postMessage(message)
-  const plane = new DataPlane(wakeFd, (address) => routes.routeTo(address), {
+  const plane = new DataPlane(wakeFd, (address, mark) => routes.routeTo(address, mark), {
     control(path, payload, ttl, trafficClass) {
       if (Atomics.load(pending, 0) >= CONTROL_QUEUE_LIMIT) return false
       Atomics.add(pending, 0, 1)
       const { interfaceId, id: pathId } = path.spec
       post({ kind: 'control', interfaceId, pathId, payload, ttl, trafficClass })
       return true
+    },
+    reached({ spec: { interfaceId, id: pathId } }, lifetime) {
+      post({ kind: 'reached', interfaceId, pathId, lifetime })
     },
     lost: (id, reason) => post({ kind: 'lost', id, reason }),
   })
@@ -40,6 +43,9 @@ function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: 
         return true
       case 'running':
         plane.setRunning(message.id, message.running)
+        return true
+      case 'policies':
+        plane.setPolicies(message.interfaceId, message.policies)
         return true
       case 'carrier':
         plane.addCarrier(message.spec, randomInt(0x10000))

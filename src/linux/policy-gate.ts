@@ -1,0 +1,84 @@
+/**
+ * The policies of one interface as the kernel is to know them: steering, kept in step with the paths that stand and the
+ * carriers that must reach us in clear.
+ */
+import type { Carrier, PolicySpec } from '../proto/machine.js'
+import { type CarrierPorts, Steering, type SteeringOptions } from './steering/index.js'
+
+export class PolicyGate {
+  /** SO_MARK of carriers' sockets: what they send is not steered. */
+  readonly mark: number = Steering.mark
+  readonly #steering: Steering
+  readonly #standing = new Map<string, Carrier>()
+  #policies: readonly PolicySpec[] = []
+  #applied = ''
+
+  /** Throws `LINUX_*` where the kernel refuses. */
+  constructor(options: SteeringOptions) {
+    this.#steering = new Steering(options)
+  }
+
+  /** Throws `LINUX_*` where the kernel refuses; then what was in force still is. */
+  replace(policies: readonly PolicySpec[]): void {
+    const before = this.#policies
+    this.#policies = policies
+    try {
+      this.#apply()
+    } catch (error) {
+      this.#policies = before
+      throw error
+    }
+  }
+
+  stands(pathId: string, carrier: Carrier): void {
+    this.#standing.set(pathId, carrier)
+    this.#follow()
+  }
+
+  ends(pathId: string): void {
+    if (this.#standing.delete(pathId)) this.#follow()
+  }
+
+  /** What the guard has dropped, by reason. */
+  drops(): Record<string, number> {
+    return this.#steering.drops()
+  }
+
+  /** Removes all of it from the kernel. */
+  close(): void {
+    this.#steering.close()
+  }
+
+  /** Most paths that come and go change nothing for the kernel: then it is left alone. */
+  #follow(): void {
+    if (this.#applied !== this.#state()) this.#apply()
+  }
+
+  #apply(): void {
+    const state = this.#state()
+    this.#steering.apply(this.#policies, (id) => this.#standing.has(id), this.#carriers())
+    this.#applied = state
+  }
+
+  /** What the kernel is told beside the policies: whether those that may go in clear do, and who carries. */
+  #state(): string {
+    const open = this.#policies.map(({ action, paths }) =>
+      action === 'use' ? Number(paths.some((id) => this.#standing.has(id))) : '',
+    )
+    const carriers = this.#carriers().map(({ local, remote, localPort, remotePort }) =>
+      [local, remote, localPort, remotePort].join(' '),
+    )
+    return `${open.join('')} ${carriers.sort().join(';')}`
+  }
+
+  /** ESP and AH pass the guard always. */
+  #carriers(): CarrierPorts[] {
+    const carriers: CarrierPorts[] = []
+    for (const carrier of this.#standing.values()) {
+      if (carrier.kind !== 'udp') continue
+      const { local, remote, localPort, remotePort } = carrier
+      carriers.push({ family: local.family, local: local.bytes, remote: remote.bytes, localPort, remotePort })
+    }
+    return carriers
+  }
+}
