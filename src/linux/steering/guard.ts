@@ -10,8 +10,9 @@
  *     postrouting (raw), postsrcnat      jump out
  *     out                                our interface, loopback, our sockets' mark, neighbour discovery: accept
  *                                        then each `out` policy, likewise
+ *     carriers                           UDP that is ours: accept
  *     in0, out3, …                       a policy whose ports or protocol a packet may not show: what does not counts
- *                                        as covered
+ *                                        as covered, and never as let through
  *
  * What leaves is looked at before and after the source may have been translated: either pair of addresses counts.
  */
@@ -63,6 +64,8 @@ const AFTER = 300
 /** The loopback interface has this index in every namespace. */
 const LOOPBACK_INDEX = 1
 
+const NOTHING = new Uint8Array()
+
 /** ICMPv6 types of neighbour discovery (RFC 4861 section 4). */
 const ND_FIRST = 133
 const ND_LAST = 137
@@ -98,7 +101,7 @@ export function guardChains(
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.esp), accept),
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.ah), accept),
     neighbourDiscovery(),
-    ...carriers.flatMap(carrierRules),
+    concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.udp), verdict('jump', 'carriers')),
   ]
   const outRules = [
     concatBytes(metaIs(NFT_META_OIF, interfaceIndex), accept),
@@ -119,6 +122,7 @@ export function guardChains(
     { name: 'postrouting', hook: { number: NF_INET_POST_ROUTING, priority: BEFORE }, rules: out },
     { name: 'postsrcnat', hook: { number: NF_INET_POST_ROUTING, priority: AFTER }, rules: out },
     { name: 'out', rules: outRules },
+    carrierChain(carriers),
     ...parts,
   ]
 }
@@ -136,21 +140,35 @@ function neighbourDiscovery(): Uint8Array {
   )
 }
 
-function carrierRules({ family, local, remote, localPort, remotePort }: CarrierPorts): Uint8Array[] {
+/** Accepts what comes to our carriers; comes back with the rest. Only UDP comes here. */
+function carrierChain(carriers: readonly CarrierPorts[]): ChainSpec {
   const whole = (bytes: Uint8Array): IpPrefix => new IpPrefix(ipAddressFrom(bytes), bytes.length * 8)
-  const flow = concatBytes(
-    familyIs(family),
-    remote === undefined ? new Uint8Array() : addressIn('source', whole(remote)),
-    local === undefined ? new Uint8Array() : addressIn('destination', whole(local)),
-    metaIs(NFT_META_L4PROTO, IpProtocol.udp),
-  )
-  const rules = [
-    concatBytes(flow, portIs(0, single(remotePort)), portIs(2, single(localPort)), verdict('accept')),
-  ]
-  // A later fragment shows no ports. It is of use only behind a first one, which has to pass the rule above.
-  if (local !== undefined && remote !== undefined)
-    rules.push(concatBytes(flow, isLaterFragment(family), verdict('accept')))
-  return rules
+  const between = ({ family, local, remote }: CarrierPorts): Uint8Array =>
+    concatBytes(
+      familyIs(family),
+      remote === undefined ? NOTHING : addressIn('source', whole(remote)),
+      local === undefined ? NOTHING : addressIn('destination', whole(local)),
+    )
+  const accept = verdict('accept')
+  return {
+    name: 'carriers',
+    rules: [
+      // A later fragment shows no ports. It is of use only behind a first one, which has to pass a rule with ports.
+      ...carriers
+        .filter(({ local, remote }) => local !== undefined && remote !== undefined)
+        .map((carrier) => concatBytes(between(carrier), isLaterFragment(carrier.family), accept)),
+      concatBytes(familyIs(4), isLaterFragment(4), verdict('return')),
+      concatBytes(familyIs(6), isLaterFragment(6), verdict('return')),
+      ...carriers.map((carrier) =>
+        concatBytes(
+          between(carrier),
+          portIs(0, single(carrier.remotePort)),
+          portIs(2, single(carrier.localPort)),
+          accept,
+        ),
+      ),
+    ],
+  }
 }
 
 const single = (port: number | undefined): PolicySpec['sourcePorts'] =>
@@ -169,14 +187,14 @@ function isLaterFragment(family: 4 | 6): Uint8Array {
 
 /** A port at `offset` of the transport header. */
 function portIs(offset: number, ports: PolicySpec['sourcePorts']): Uint8Array {
-  if (ports === undefined) return new Uint8Array()
+  if (ports === undefined) return NOTHING
   const test =
     ports.first === ports.last ? compare('eq', be16(ports.first)) : range(be16(ports.first), be16(ports.last))
   return concatBytes(payload(NFT_PAYLOAD_TRANSPORT_HEADER, offset, 2), test)
 }
 
 function byteIs(offset: number, wanted: number | undefined): Uint8Array {
-  if (wanted === undefined) return new Uint8Array()
+  if (wanted === undefined) return NOTHING
   return concatBytes(payload(NFT_PAYLOAD_TRANSPORT_HEADER, offset, 1), compare('eq', Uint8Array.of(wanted)))
 }
 
@@ -202,16 +220,24 @@ function policyRule(
     byteIs(0, icmpType),
     byteIs(1, icmpCode),
   )
+  const hasUpper = upper.length > 0
   // Where a packet can hide nothing, or where hiding gains it nothing, one rule says it all.
-  if (!drops || (family === 4 && upper.length === 0))
-    return { rule: concatBytes(addresses, isProtocol, upper, decision) }
+  if (!hasUpper && (family === 4 || !drops)) return { rule: concatBytes(addresses, isProtocol, decision) }
+  const later = isLaterFragment(family)
   const back = verdict('return')
-  const rules = [concatBytes(isProtocol, upper, decision)]
-  if (upper.length > 0) {
-    const shown = icmpType === undefined && icmpCode === undefined ? 4 : 2
-    rules.push(concatBytes(isProtocol, payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, shown), back))
-  }
-  rules.push(concatBytes(meta(NFT_META_L4PROTO), compare('neq', Uint8Array.of(protocol)), back), decision)
+  const isAnother = concatBytes(meta(NFT_META_L4PROTO), compare('neq', Uint8Array.of(protocol)))
+  const shown = icmpType === undefined && icmpCode === undefined ? 4 : 2
+  // Fragments first: there are kernels that read ports out of the middle of a datagram.
+  const rules = drops
+    ? [
+        ...(hasUpper ? [concatBytes(isProtocol, later, decision)] : []),
+        concatBytes(isProtocol, upper, decision),
+        ...(hasUpper ? [concatBytes(isProtocol, payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, shown), back)] : []),
+        concatBytes(isAnother, back),
+        // A chain of headers that does not lead to the upper layer, or an upper layer that is cut off.
+        decision,
+      ]
+    : [concatBytes(later, back), concatBytes(isProtocol, upper, decision)]
   return { rule: concatBytes(addresses, verdict('jump', name)), chain: { name, rules } }
 }
 

@@ -240,12 +240,12 @@ function chainAttributes(table: string, { name, hook }: ChainSpec): Uint8Array[]
   const attributes = [attribute(NFTA_CHAIN_TABLE, text(table)), attribute(NFTA_CHAIN_NAME, text(name))]
   if (hook !== undefined)
     attributes.push(
+      attribute(NFTA_CHAIN_TYPE, text('filter')),
       nested(
         NFTA_CHAIN_HOOK,
         attribute(NFTA_HOOK_HOOKNUM, be32(hook.number)),
         attribute(NFTA_HOOK_PRIORITY, be32(hook.priority)),
       ),
-      attribute(NFTA_CHAIN_TYPE, text('filter')),
     )
   return attributes
 }

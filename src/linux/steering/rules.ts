@@ -96,23 +96,24 @@ export function ruleRequest(rule: RuleSpec): { body: Uint8Array; attributes: Uin
   body[HDR_SRC_LEN] = source?.length ?? 0
   body[HDR_ACTION] = ACTIONS[action.kind]
   if (rule.findSource) new DataView(body.buffer).setUint32(HDR_FLAGS, FIB_RULE_FIND_SADDR, LITTLE_ENDIAN)
-  const attributes = [
-    attribute(FRA_PRIORITY, uint32(priority)),
-    attribute(FRA_PROTOCOL, uint8(STEERING_PROTOCOL)),
-  ]
+  const attributes: Uint8Array[] = []
   if (source !== undefined && source.length > 0) attributes.push(attribute(FRA_SRC, source.address.bytes))
   if (destination !== undefined && destination.length > 0)
     attributes.push(attribute(FRA_DST, destination.address.bytes))
   if (mark !== undefined)
     attributes.push(attribute(FRA_FWMARK, uint32(mark)), attribute(FRA_FWMASK, uint32(0xffff_ffff)))
+  if (protocol !== undefined) attributes.push(attribute(FRA_IP_PROTO, uint8(protocol)))
+  if (sourcePorts !== undefined) attributes.push(attribute(FRA_SPORT_RANGE, portRange(sourcePorts)))
+  if (destinationPorts !== undefined) attributes.push(attribute(FRA_DPORT_RANGE, portRange(destinationPorts)))
   if (action.kind === 'table') {
     if (action.table < 256) body[HDR_TABLE] = action.table
     else attributes.push(attribute(FRA_TABLE, uint32(action.table)))
   }
   if (action.kind === 'goto') attributes.push(attribute(FRA_GOTO, uint32(action.priority)))
-  if (protocol !== undefined) attributes.push(attribute(FRA_IP_PROTO, uint8(protocol)))
-  if (sourcePorts !== undefined) attributes.push(attribute(FRA_SPORT_RANGE, portRange(sourcePorts)))
-  if (destinationPorts !== undefined) attributes.push(attribute(FRA_DPORT_RANGE, portRange(destinationPorts)))
+  attributes.push(
+    attribute(FRA_PRIORITY, uint32(priority)),
+    attribute(FRA_PROTOCOL, uint8(STEERING_PROTOCOL)),
+  )
   return { body, attributes }
 }
 
