@@ -17,6 +17,7 @@ import { admitIp } from '../inner.js'
 import { CONTROL, DROP, FOREIGN, PASS, type Transform, type Verdict } from '../machine.js'
 import { ESN_NONE, highSequence } from './esn.js'
 import { restoreHeader } from './ip-header.js'
+import { mendChecksum } from './nat-checksum.js'
 import {
   checkSa,
   ESP_HEADER,
@@ -182,8 +183,12 @@ export class EspInbound implements Transform {
     packet.end = end
     if (nextHeader === IpProtocol.noNextHeader) return this.#drop('esp.dummy')
     if (spec.mode === 'transport') {
-      if (restoreHeader(packet, spec.local, spec.remote, nextHeader, outerEnd)) return PASS
-      return this.#drop('esp.room')
+      const payload = packet.start
+      if (!restoreHeader(packet, spec.local, spec.remote, nextHeader, outerEnd)) return this.#drop('esp.room')
+      // RFC 3948 section 3.1.2, which is for packets with integrity alone.
+      if (spec.udpEncapsulation === true && spec.unauthenticated !== true)
+        mendChecksum(packet, payload, nextHeader, spec.originalEnds)
+      return PASS
     }
     const kind = nextHeader === IpProtocol.ipip ? IPV4 : nextHeader === IpProtocol.ipv6 ? IPV6 : undefined
     if (kind === undefined) return this.#drop('esp.nextheader')

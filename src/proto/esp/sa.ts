@@ -17,6 +17,7 @@ import {
   splitKeyMaterial,
 } from '../../crypto/index.js'
 import type { OuterSpec } from '../tunnel-metadata.js'
+import type { OriginalEnds } from './nat-checksum.js'
 
 /**
  * RFC 4301 section 4.4.2.1: soft warns, hard stops. Absent: no limit. Bytes are those that are protected, without headers
@@ -67,6 +68,11 @@ export interface SaSpec {
   readonly tfcPadding?: number
   /** The carrier is UDP (RFC 3948): keepalives and the non-ESP marker are looked for. */
   readonly udpEncapsulation?: boolean
+  /**
+   * Inbound, transport mode in UDP: source and destination as the peer's own header has them, where a NAT lies between.
+   * Without it checksums that cover the header are made anew (RFC 3948 section 3.1.2).
+   */
+  readonly originalEnds?: OriginalEnds
   /** Outbound, tunnel mode: DF outside is that of an IPv4 packet inside (RFC 4301 section 8.1). */
   readonly copyDf?: boolean
   /** AH: the header is a multiple of this. RFC 4302 section 2.6: 4 over IPv4. Linux wants 8 unless `flag align4`. */
