@@ -20,6 +20,8 @@ const UDP_HEADER_LENGTH = 8
 const IPV4_OVERHEAD: number = 20 + UDP_HEADER_LENGTH
 const IPV6_OVERHEAD: number = 40 + UDP_HEADER_LENGTH
 const IP_LIMIT = 65_535
+/** Messages that are read at once where they are joined: some 700 datagrams, for others have their turn as well. */
+const RECEIVED_JOINED = 16
 
 /** What a kernel or a device says that cuts no datagrams. */
 const CUTS_NOTHING: readonly number[] = [Errno.EIO, Errno.EINVAL, Errno.EOPNOTSUPP, Errno.ENOPROTOOPT]
@@ -64,6 +66,8 @@ export class UdpCarrier implements Carrier {
   /** As the socket has it; unknown before the first packet. */
   #dontFragment: boolean | undefined
   #cuts = true
+  /** The last batch had joined datagrams. */
+  #joins = false
   #nowMs = 0
 
   constructor(spec: CarrierSpec, arena: Arena, options: UdpCarrierOptions = {}) {
@@ -204,7 +208,8 @@ export class UdpCarrier implements Carrier {
 
   receive(packet: PacketBuffer, take: Receiver, nowMs: number): boolean {
     const messages = this.#messages
-    const count = this.#c.recvmmsg(this.#fd, messages.received, RECEIVED, 0, 0)
+    const limit = this.#joins ? RECEIVED_JOINED : RECEIVED
+    const count = this.#c.recvmmsg(this.#fd, messages.received, limit, 0, 0)
     if (count < 0) {
       const errno = this.#c.errno()
       // The peer's host said by ICMP that nobody listens there, or a router that there is no way.
@@ -212,10 +217,12 @@ export class UdpCarrier implements Carrier {
       return false
     }
     const { arrived } = messages
+    this.#joins = false
     for (let i = 0; i < count; i++) {
       messages.readArrived(i)
       const { length, ttl, trafficClass, flowLabel } = arrived
       const segment = arrived.segment > 0 ? arrived.segment : length
+      if (segment < length) this.#joins = true
       const start = this.#arena.receiveSlot(i)
       const end = start + length
       if (length === 0) this.drops.add('outer.empty')
@@ -227,6 +234,6 @@ export class UdpCarrier implements Carrier {
         take(this, packet, nowMs)
       }
     }
-    return count === RECEIVED
+    return count === limit
   }
 }
