@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseIpAddress, readUint16, seconds } from '../base/index.js'
 import type { ManualSa } from '../engine/index.js'
+import { sealIpv4Checksum } from '../wire/index.js'
 import {
   HOSTS,
   INNER,
@@ -187,4 +188,48 @@ test('the sequence numbers come to their end: the last one goes out, and no othe
     .filter(({ headers, bytes }) => / esp$/.test(headers) && readUint16(bytes, 36) === 0x1000)
     .map(({ bytes }) => `${readUint16(bytes, 38).toString(16)}${readUint16(bytes, 40).toString(16)}`)
   assert.deepEqual(numbers, ['fffffffe', 'ffffffff'])
+})
+
+test('RFC 3948 section 3.1.2: through a NAT, TCP and UDP in transport mode are taken', async () => {
+  const one = await site()
+  const [, to] = OUTER[4]
+  const NAT = '192.0.2.99'
+  const rule = (from: string): string =>
+    `flow esp from ${from} to ${to}\nesp transport from ${from} to ${to} spi 0x1000:0x2000 udpencap ${KEYS}\n`
+  // So that the wire need not be asked for addresses again.
+  assert.equal(await ping(one.west, to), 1)
+  load(one.west, rule(OUTER[4][0]))
+  load(one.east, mirrored(rule(NAT)))
+  // The NAT: its own address and another port in the sender's place, the header's checksum made again.
+  const translated = (frame: Uint8Array): Uint8Array => {
+    const packet = frame.slice(14)
+    packet.set(parseIpAddress(NAT)!.bytes, 12)
+    packet.set([0x77, 0x77], 20)
+    sealIpv4Checksum(packet, 0)
+    return packet
+  }
+  const heard: string[] = []
+  one.east.stack.udp.bind({
+    port: 9999,
+    onDatagram: ({ source, data }) => heard.push(`${source} ${data.join(' ')}`),
+  })
+  one.east.stack.tcp.listen({ port: 22, onConnection: () => undefined })
+  // Past the NAT alone: the wire itself takes nothing there.
+  one.link.connected = false
+  const sender = one.west.stack.udp.bind({ port: 7, onDatagram: () => undefined })
+  sender.send(Uint8Array.of(1, 2, 3), parseIpAddress(to)!, 9999, one.west.now())
+  one.west.stack.tcp.connect({ destination: parseIpAddress(to)!, port: 22 }, one.west.now())
+  await one.clock.advance(seconds(2))
+  one.link.connected = true
+  const sent = one.frames.filter(({ headers }) => / udp esp$/.test(headers))
+  assert.ok(sent.length >= 2)
+  for (const { bytes } of sent) one.inject('east', translated(bytes))
+  await one.clock.advance(seconds(1))
+  assert.deepEqual(heard, [`${NAT} 1 2 3`])
+  assert.equal(one.east.stack.counters.get('tcp.checksum'), 0)
+  assert.equal(one.east.stack.counters.get('udp.checksum'), 0)
+  assert.equal(
+    one.east.stack.tcp.connections().some(({ remoteAddress }) => String(remoteAddress) === NAT),
+    true,
+  )
 })
