@@ -21,7 +21,7 @@ import { Netns } from './lib/netns.js'
 import { startWarren, type WarrenProcess } from './lib/warren.js'
 
 const PORT = 7000
-const FILE_LENGTH = 24 << 20
+const FILE_LENGTH = 8 << 20
 
 /** Takes connections one after the other: each is stored and ended once its other side has ended. */
 const SERVER = `
@@ -45,6 +45,7 @@ socket.on('error', (error) => { console.error(error.message); process.exit(1) })
 const kinds = [
   { name: 'gif', lines: 'kind = "gif"', mtu: 1480 },
   { name: 'gre with a key, an odd MTU', lines: 'kind = "gre"\nkey = 7', mtu: 1333 },
+  { name: 'etherip', lines: 'kind = "etherip"', mtu: 1464 },
 ] as const
 
 describe('offloads of a tunnel’s interface', { skip: missing('iperf3', 'ping', 'ethtool') }, () => {
@@ -80,7 +81,7 @@ describe('offloads of a tunnel’s interface', { skip: missing('iperf3', 'ping',
   async function up(lines: string, mtu: number): Promise<void> {
     for (const [end, own, other, extra] of [
       [a, 1, 2, ''],
-      [b, 2, 1, 'routes = ["192.168.3.0/24"]\n'],
+      [b, 2, 1, 'routes = ["192.168.3.0/24 via 10.1.0.1"]\n'],
     ] as const) {
       const toml = join(net.folder, `${end}.toml`)
       writeFileSync(

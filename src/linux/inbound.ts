@@ -1,11 +1,15 @@
 /** From the carriers to the interfaces: each payload through the inbound transform of the path that claims it. */
-import { type Counters, IPV4, IPV6, PacketBuffer } from '../base/index.js'
+import { type Counters, ETHERNET, IPV4, IPV6, PacketBuffer } from '../base/index.js'
 import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
+import { EtherType } from '../wire/numbers.js'
 import type { Arena } from './arena.js'
 import type { Carrier, Receiver } from './carrier.js'
 import { Errno, errnoName, type Libc, libc } from './ffi.js'
-import { Coalescer, VNET_LENGTH, type Writer } from './offload/index.js'
+import { Coalescer, type Writer } from './offload/index.js'
 import type { PlanePath } from './path.js'
+
+const ETHERNET_LENGTH = 14
+const ETHERTYPE = 12
 
 /** Takes a datagram that no transform claims; `payload` is its own. False: it could not be taken. */
 export type ControlTaker = (
@@ -72,25 +76,30 @@ export class Inbound {
       path.transforms.inbound.drops.add(reason)
       return
     }
-    const { kind } = this.#packet
-    const { offload } = path.interface.spec
-    if (offload && (kind === IPV4 || kind === IPV6)) {
-      if (this.#joining !== path) {
-        this.#flush()
-        this.#joining = path
-      }
-      this.#coalescer.add(start, end, kind)
+    const { fd, offload } = path.interface.spec
+    if (!offload) {
+      this.#account(path, this.#c.writeAt(fd, this.#arena.base + start, end - start), 1, end - start)
       return
     }
-    // Every carrier has had an outer header in front, where the virtio header finds room.
-    const from = offload ? start - VNET_LENGTH : start
-    if (offload) this.#arena.bytes.fill(0, from, start)
-    this.#account(
-      path,
-      this.#c.writeAt(path.interface.spec.fd, this.#arena.base + from, end - from),
-      1,
-      end - start,
-    )
+    if (this.#joining !== path) {
+      this.#flush()
+      this.#joining = path
+    }
+    const { kind } = this.#packet
+    if (kind === IPV4 || kind === IPV6) this.#coalescer.add(start, end, kind)
+    else if (kind === ETHERNET) this.#addFrame(start, end)
+    else this.#coalescer.pass(start, end)
+  }
+
+  /** A frame may hold anything. What is joined is IP behind a plain header, as segmentation made it. */
+  #addFrame(start: number, end: number): void {
+    const ip = start + ETHERNET_LENGTH
+    const { bytes, view } = this.#arena
+    const type = end > ip ? view.getUint16(start + ETHERTYPE) : 0
+    const version = bytes[ip]! >>> 4
+    if (type === EtherType.ipv4 && version === 4) this.#coalescer.add(ip, end, IPV4, ETHERNET_LENGTH)
+    else if (type === EtherType.ipv6 && version === 6) this.#coalescer.add(ip, end, IPV6, ETHERNET_LENGTH)
+    else this.#coalescer.pass(start, end)
   }
 
   readonly #writeJoined: Writer = (iov, count, packets, length): void => {

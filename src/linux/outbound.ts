@@ -10,12 +10,17 @@ import {
   TAILROOM,
 } from '../base/index.js'
 import { PASS } from '../proto/machine.js'
+import { EtherType } from '../wire/numbers.js'
 import { type Arena, BATCH, PACKET_LIMIT, SLOT_HEADROOM } from './arena.js'
 import type { Carrier } from './carrier.js'
 import { Errno, errnoName, type Libc, libc } from './ffi.js'
 import { Segmenter, VNET_LENGTH } from './offload/index.js'
 import type { PlanePath } from './path.js'
 import type { PlaneInterface } from './plane-interface.js'
+
+/** Where it stands in a frame, and how many bytes each tag before it takes. */
+const ETHERTYPE = 12
+const TAG_LENGTH = 4
 
 /** Packets of one turn: as many go out before the others are heard again. */
 const TURN_LIMIT = 512
@@ -64,7 +69,7 @@ export class Outbound {
       if (!offload) {
         this.#send(path, nowMs)
         slot++
-      } else if (!this.#segmenter.begin(start, start + length)) {
+      } else if (!this.#segmenter.begin(start, start + length, this.#linkOf(start))) {
         path.transforms.outbound.drops.add('interface.offload')
       } else if (this.#segmenter.cuts) {
         // Its segments are copied out: the next packet is read into the same place.
@@ -92,6 +97,19 @@ export class Outbound {
       this.#send(path, nowMs)
       this.#count++
     }
+  }
+
+  /** Bytes before the IP header of the packet, which begins at `start`: none, or those of Ethernet with its tags. */
+  #linkOf(start: number): number {
+    if (this.#packet.kind !== ETHERNET) return 0
+    const { view } = this.#arena
+    let type = start + ETHERTYPE
+    for (let tags = 0; tags < 2; tags++) {
+      const value = view.getUint16(type)
+      if (value !== EtherType.vlan && value !== EtherType.qinq) break
+      type += TAG_LENGTH
+    }
+    return type + 2 - start
   }
 
   /** Offset of `length` free bytes with room on both sides. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { Counters, concatBytes, type PacketBuffer } from '../base/index.js'
+import { EtheripMachine } from '../proto/etherip/index.js'
 import { GifMachine } from '../proto/gif/index.js'
 import { GreMachine } from '../proto/gre/index.js'
 import { Arena } from './arena.js'
@@ -157,6 +158,39 @@ describe('the data plane with offloads', { skip }, () => {
       [segments[0]],
     )
     assert.deepEqual(plane.counts().paths[0]!.inbound.drops, { 'inner.source': 1 })
+  })
+
+  test('frames: their IP packets are cut and joined, all else goes as it is', () => {
+    const { plane, inside, outside } = planeBed(sockets, pathsOf(new EtheripMachine({ outer })), {
+      layer: 'ethernet',
+      offload: true,
+    })
+    const ethernet = Uint8Array.of(2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0)
+    const etherip = Uint8Array.of(0x30, 0)
+    const payload = payloadOf(3_500)
+    const frames = segmentsOf(shape, payload, 1000).map((segment) => concatBytes(ethernet, segment))
+    const arp = concatBytes(ethernet.subarray(0, 12), Uint8Array.of(8, 6), payloadOf(46))
+    const runt = ethernet.slice()
+    const piece = concatBytes(ethernet, tcpPacket(shape, payload))
+    const header = { flags: 1, gsoType: 1, hdrLen: 66, gsoSize: 1000, csumStart: 34, csumOffset: 16 }
+    put(inside, withHeader(WHOLE, arp))
+    put(inside, withHeader(header, piece))
+    plane.round(100)
+    const sent = takeAll(outside).map((bytes) => bytes.subarray(20))
+    assert.deepEqual(
+      sent,
+      [arp, ...frames].map((frame) => concatBytes(etherip, frame)),
+    )
+    for (const frame of [arp, ...frames, runt])
+      put(outside, packetOf('192.168.1.2', '192.168.1.1', concatBytes(etherip, frame), 97))
+    plane.round(100)
+    const given = takeAll(inside).map(headerOf)
+    assert.deepEqual(
+      given.map((one) => one.header),
+      [WHOLE, header, WHOLE],
+    )
+    assert.deepEqual([given[0]!.packet, given[2]!.packet], [arp, runt])
+    assert.deepEqual(given[1]!.packet.subarray(66), payload)
   })
 
   test('in: joined packets that the interface refuses are counted one by one', () => {

@@ -53,12 +53,7 @@ export interface OpenedTun {
   readonly offload: boolean
 }
 
-/**
- * Makes an interface. It lives as long as the descriptor: even a process that is killed leaves none behind.
- *
- * Only IP packets come with offloads. A frame may be of anybody's behind a bridge, with tags that the virtio header
- * tells nothing of; so TAP hands over frames as they go on a wire, with whole checksums.
- */
+/** Makes an interface. It lives as long as the descriptor: even a process that is killed leaves none behind. */
 export function openTun(name: string, layer: 'ip' | 'ethernet'): OpenedTun {
   checkInterfaceName(name)
   const c = libc()
@@ -72,7 +67,7 @@ export function openTun(name: string, layer: 'ip' | 'ethernet'): OpenedTun {
       missing ? 'load the kernel module with `modprobe tun`; in a container, pass the device in' : undefined,
     )
   }
-  const offload = layer === 'ip' && hasVnetHeaders(fd)
+  const offload = hasVnetHeaders(fd)
   const kind = layer === 'ip' ? IFF_TUN : IFF_TAP
   const flags = kind | IFF_NO_PI | IFF_TUN_EXCL | (offload ? IFF_VNET_HDR : 0)
   if (c.ioctl(fd, TUNSETIFF, encodeIfreq(name, flags)) < 0) {

@@ -61,8 +61,11 @@ class Flow {
   /** Segments that wait; 0: free. */
   count = 0
   v4 = false
-  /** The first packet. */
+  /** Bytes before the IP header: those of Ethernet. */
+  link = 0
+  /** The first packet's IP header. */
   start = 0
+  /** Of all, without `link`. */
   length = 0
   transport = 0
   headers = 0
@@ -100,25 +103,33 @@ export class Coalescer {
     }
   }
 
-  /** Takes the IP packet `[start, end)`: it is written now, or by `flush()` at the latest. */
-  add(start: number, end: number, kind: 4 | 6): void {
+  /** Writes `[start, end)` as it is, before what waits. */
+  pass(start: number, end: number): void {
+    this.#writeAlone(start, end, 0)
+  }
+
+  /**
+   * Takes the IP packet `[start, end)`: it is written now, or by `flush()` at the latest. `link` bytes stand before it:
+   * only what has the same there is joined with it.
+   */
+  add(start: number, end: number, kind: 4 | 6, link = 0): void {
     const { bytes, view } = this.#block
     const v4 = kind === 4
     const transport = v4 ? 4 * (bytes[start]! & 15) : IPV6_LENGTH
     if (end - start < transport + TCP_LENGTH || bytes[start + (v4 ? 9 : 6)] !== TCP) {
-      this.#writeAlone(start, end, 0)
+      this.#writeAlone(start - link, end, 0)
       return
     }
     if (v4 && (transport < IPV4_LENGTH || (view.getUint16(start + 6) & FRAGMENT) !== 0)) {
       // Whose it is stands only in the first fragment.
       this.flush()
-      this.#writeAlone(start, end, 0)
+      this.#writeAlone(start - link, end, 0)
       return
     }
-    const flow = this.#waiting === 0 ? undefined : this.#find(start, v4, transport)
+    const flow = this.#waiting === 0 ? undefined : this.#find(start, v4, transport, link)
     if (!this.#isPlain(start, end, v4, transport)) {
       if (flow !== undefined) this.#finish(flow)
-      this.#writeAlone(start, end, 0)
+      this.#writeAlone(start - link, end, 0)
       return
     }
     if (flow !== undefined) {
@@ -130,8 +141,8 @@ export class Coalescer {
     }
     const flags = bytes[start + transport + 13]!
     // Nothing can follow it.
-    if ((flags & (PSH | FIN)) !== 0) this.#writeAlone(start, end, VNET_F_DATA_VALID)
-    else this.#open(start, end, v4, transport)
+    if ((flags & (PSH | FIN)) !== 0) this.#writeAlone(start - link, end, VNET_F_DATA_VALID)
+    else this.#open(start, end, v4, transport, link)
   }
 
   /** Writes all that waits. */
@@ -141,15 +152,16 @@ export class Coalescer {
     for (let i = 0; i < flows.length; i++) if (flows[i]!.count > 0) this.#finish(flows[i]!)
   }
 
-  #find(start: number, v4: boolean, transport: number): Flow | undefined {
+  #find(start: number, v4: boolean, transport: number, link: number): Flow | undefined {
     const { view } = this.#block
     const flows = this.#flows
     const ports = view.getUint32(start + transport)
     for (let i = 0; i < flows.length; i++) {
       const flow = flows[i]!
-      if (flow.count === 0 || flow.v4 !== v4) continue
+      if (flow.count === 0 || flow.v4 !== v4 || flow.link !== link) continue
       if (view.getUint32(flow.start + flow.transport) !== ports) continue
-      if (this.#same(flow.start, start, v4 ? 12 : 8, v4 ? 20 : 40)) return flow
+      if (!this.#same(flow.start, start, v4 ? 12 : 8, v4 ? 20 : 40)) continue
+      if (this.#same(flow.start, start, -link, 0)) return flow
     }
     return undefined
   }
@@ -208,7 +220,7 @@ export class Coalescer {
     return true
   }
 
-  #open(start: number, end: number, v4: boolean, transport: number): void {
+  #open(start: number, end: number, v4: boolean, transport: number, link: number): void {
     const { bytes, view } = this.#block
     let flow = this.#flows[0]!
     for (let i = 0; i < this.#flows.length; i++) {
@@ -222,6 +234,7 @@ export class Coalescer {
     if (flow.count > 0) this.#finish(flow)
     const tcp = start + transport
     flow.v4 = v4
+    flow.link = link
     flow.start = start
     flow.length = end - start
     flow.transport = transport
@@ -232,7 +245,7 @@ export class Coalescer {
     flow.age = this.#clock++
     flow.count = 1
     this.#waiting++
-    this.#setIov(flow.room + VNET_ROOM + IOVEC_LENGTH, start, end)
+    this.#setIov(flow.room + VNET_ROOM + IOVEC_LENGTH, start - link, end)
   }
 
   #append(flow: Flow, start: number, end: number): void {
@@ -252,12 +265,12 @@ export class Coalescer {
   /** Writes what waits of one connection. */
   #finish(flow: Flow): void {
     const { bytes, view } = this.#block
-    const { room, start, transport, count, length } = flow
+    const { room, link, start, transport, count, length } = flow
     flow.count = 0
     this.#waiting--
     if (count === 1) {
       this.#writeHeader(room, VNET_F_DATA_VALID, VNET_GSO_NONE, 0, 0, 0, 0)
-      this.#write(room + VNET_ROOM, 2, 1, length)
+      this.#write(room + VNET_ROOM, 2, 1, link + length)
       return
     }
     const tcp = start + transport
@@ -269,8 +282,9 @@ export class Coalescer {
     const ecn = (bytes[tcp + 13]! & CWR) === 0 ? 0 : VNET_GSO_ECN
     const type = (flow.v4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) | ecn
     view.setUint16(tcp + TCP_CHECKSUM, foldSum(this.#pseudoSum(start, start + length, flow.v4, transport)))
-    this.#writeHeader(room, VNET_F_NEEDS_CSUM, type, flow.headers, flow.size, transport, TCP_CHECKSUM)
-    this.#write(room + VNET_ROOM, count + 1, count, length + (count - 1) * flow.headers)
+    const headers = link + flow.headers
+    this.#writeHeader(room, VNET_F_NEEDS_CSUM, type, headers, flow.size, link + transport, TCP_CHECKSUM)
+    this.#write(room + VNET_ROOM, count + 1, count, link + length + (count - 1) * headers)
   }
 
   #writeAlone(start: number, end: number, flags: number): void {

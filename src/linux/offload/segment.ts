@@ -52,8 +52,11 @@ export class Segmenter {
   #payload = 0
   #limit = 0
   #size = 0
-  /** From a packet's start. */
+  /** Bytes before the IP header: those of Ethernet. */
+  #link = 0
+  /** From the IP header's start. */
   #transport = 0
+  /** All that stands before the payload. */
   #headers = 0
   #identification = 0
   #sequence = 0
@@ -72,14 +75,14 @@ export class Segmenter {
   }
 
   /**
-   * Takes the packet `[start, end)` with the virtio header before it. False: the header contradicts the packet, or is
-   * of a kind that was not asked for.
+   * Takes the packet `[start, end)` with the virtio header before it; its IP header begins `link` bytes behind `start`.
+   * False: the header contradicts the packet, or is of a kind that was not asked for.
    */
-  begin(start: number, end: number): boolean {
+  begin(start: number, end: number, link = 0): boolean {
     const { bytes, view } = this.#block
     const vnet = start - VNET_LENGTH
     const type = bytes[vnet + VNET_GSO_TYPE]! & ~VNET_GSO_ECN
-    const transport = view.getUint16(vnet + VNET_CSUM_START, LITTLE_ENDIAN)
+    const checksumStart = view.getUint16(vnet + VNET_CSUM_START, LITTLE_ENDIAN)
     this.start = start
     this.end = end
     this.#done = true
@@ -87,37 +90,38 @@ export class Segmenter {
       this.#whole = true
       this.#done = false
       if ((bytes[vnet + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) === 0) return true
-      const field = start + transport + view.getUint16(vnet + VNET_CSUM_OFFSET, LITTLE_ENDIAN)
+      const field = start + checksumStart + view.getUint16(vnet + VNET_CSUM_OFFSET, LITTLE_ENDIAN)
       if (field + 2 > end) {
         this.#done = true
         return false
       }
       // The field itself holds the pseudo-header's sum. A zero would say "no checksum" (RFC 768).
-      view.setUint16(field, ~this.#block.sum(start + transport, end) & 0xffff || 0xffff)
+      view.setUint16(field, ~this.#block.sum(start + checksumStart, end) & 0xffff || 0xffff)
       return true
     }
     this.#whole = false
-    if (end - start < IPV4_LENGTH) return false
-    const version = bytes[start]! >>> 4
+    const ip = start + link
+    const transport = checksumStart - link
+    if (end - ip < IPV4_LENGTH) return false
+    const version = bytes[ip]! >>> 4
     this.#v4 = version === 4
     this.#tcp = type === VNET_GSO_TCPV4 || type === VNET_GSO_TCPV6
     if (!this.#tcp && type !== VNET_GSO_UDP_L4) return false
     if (type === VNET_GSO_TCPV4 ? version !== 4 : type === VNET_GSO_TCPV6 ? version !== 6 : false)
       return false
-    if (
-      this.#v4 ? transport !== 4 * (bytes[start]! & 15) || transport < IPV4_LENGTH : transport < IPV6_LENGTH
-    )
+    if (this.#v4 ? transport !== 4 * (bytes[ip]! & 15) || transport < IPV4_LENGTH : transport < IPV6_LENGTH)
       return false
     if (version !== 4 && version !== 6) return false
-    if (start + transport + (this.#tcp ? TCP_LENGTH : UDP_LENGTH) > end) return false
-    const length = this.#tcp ? 4 * (bytes[start + transport + 12]! >>> 4) : UDP_LENGTH
+    if (ip + transport + (this.#tcp ? TCP_LENGTH : UDP_LENGTH) > end) return false
+    const length = this.#tcp ? 4 * (bytes[ip + transport + 12]! >>> 4) : UDP_LENGTH
     this.#size = view.getUint16(vnet + VNET_GSO_SIZE, LITTLE_ENDIAN)
+    this.#link = link
     this.#transport = transport
-    this.#headers = transport + length
+    this.#headers = link + transport + length
     this.#payload = start + this.#headers
     this.#limit = end
     if (this.#size === 0 || (this.#tcp && length < TCP_LENGTH) || this.#payload > end) return false
-    this.#sumHeaders(start)
+    this.#sumHeaders(ip)
     this.#done = false
     return true
   }
@@ -139,13 +143,14 @@ export class Segmenter {
     this.end = end
     this.#payload = end
     this.#done = end === this.#limit
+    const ip = at + this.#link
     if (this.#v4) {
-      view.setUint16(at + 2, end - at)
-      view.setUint16(at + 4, this.#identification)
-      view.setUint16(at + 10, ~foldSum(this.#ipSum + (end - at) + this.#identification) & 0xffff)
+      view.setUint16(ip + 2, end - ip)
+      view.setUint16(ip + 4, this.#identification)
+      view.setUint16(ip + 10, ~foldSum(this.#ipSum + (end - ip) + this.#identification) & 0xffff)
       this.#identification = (this.#identification + 1) & 0xffff
-    } else view.setUint16(at + 4, end - at - IPV6_LENGTH)
-    const transport = at + this.#transport
+    } else view.setUint16(ip + 4, end - ip - IPV6_LENGTH)
+    const transport = ip + this.#transport
     const length = end - transport
     // The payload begins at an even distance from the pseudo-header, so its sum is added as it is.
     const sum = this.#transportSum + length + this.#block.sum(payload, end)
@@ -163,19 +168,17 @@ export class Segmenter {
     return true
   }
 
-  #sumHeaders(start: number): void {
+  #sumHeaders(ip: number): void {
     const { bytes, view } = this.#block
-    const transport = start + this.#transport
+    const transport = ip + this.#transport
     if (this.#v4) {
-      this.#identification = view.getUint16(start + 4)
-      view.setUint16(start + 2, 0)
-      view.setUint16(start + 4, 0)
-      view.setUint16(start + 10, 0)
-      this.#ipSum = this.#block.sum(start, transport)
+      this.#identification = view.getUint16(ip + 4)
+      view.setUint16(ip + 2, 0)
+      view.setUint16(ip + 4, 0)
+      view.setUint16(ip + 10, 0)
+      this.#ipSum = this.#block.sum(ip, transport)
     }
-    const addresses = this.#v4
-      ? this.#block.sum(start + 12, start + 20)
-      : this.#block.sum(start + 8, start + 40)
+    const addresses = this.#v4 ? this.#block.sum(ip + 12, ip + 20) : this.#block.sum(ip + 8, ip + 40)
     const protocol = this.#tcp ? IP_PROTOCOL_TCP : IP_PROTOCOL_UDP
     if (this.#tcp) {
       this.#sequence = view.getUint32(transport + 4)
@@ -187,6 +190,6 @@ export class Segmenter {
       view.setUint16(transport + 4, 0)
       view.setUint16(transport + 6, 0)
     }
-    this.#transportSum = addresses + protocol + this.#block.sum(transport, start + this.#headers)
+    this.#transportSum = addresses + protocol + this.#block.sum(transport, ip + this.#headers - this.#link)
   }
 }
