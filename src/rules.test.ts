@@ -44,12 +44,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   crypto: ['base'],
   stack: ['base', 'wire'],
   proto: ['base', 'wire', 'crypto'],
-  inspect: ['base', 'wire'],
+  inspect: ['base', 'wire', 'crypto'],
   engine: ['base', 'wire', 'stack', 'proto'],
   config: ['base', 'wire', 'proto', 'engine'],
   lab: ['base', 'wire', 'stack', 'proto', 'engine', 'config', 'inspect'],
   linux: ['base', 'wire', 'crypto', 'stack', 'proto', 'engine', 'config'],
-  cli: ['base', 'wire', 'stack', 'proto', 'engine', 'config', 'inspect', 'lab', 'linux'],
+  cli: ['base', 'wire', 'crypto', 'stack', 'proto', 'engine', 'config', 'inspect', 'lab', 'linux'],
 }
 
 /** The room that an import of `source` leads to, or undefined for a package or a Node module. */

@@ -2,9 +2,10 @@
 import { readUint16 } from '../base/index.js'
 import { IPV4_HEADER_LENGTH } from '../wire/ipv4.js'
 import { IPV6_HEADER_LENGTH } from '../wire/ipv6.js'
-import { dissect } from './dissect/dissect.js'
+import { dissectOpened } from './dissect/dissect.js'
 import type { Layer } from './dissect/layer.js'
 import { LinkType, linkTypeLabel } from './link-type.js'
+import type { Opener } from './opener.js'
 import { tcpdumpLine } from './print/line.js'
 
 export interface Explanation {
@@ -20,19 +21,33 @@ export interface Explanation {
   readonly problems: readonly string[]
   /** Present if the packet is longer than what is here. */
   readonly missing?: string
+  /** What the layers are ranges of: plaintext stands where ciphertext stood, if that was opened. */
   readonly bytes: Uint8Array
 }
 
-/** Explains a packet; `originalLength` is its length on the wire, where the capture knows it. Never throws. */
-export function explain(bytes: Uint8Array, linkType: number, originalLength?: number): Explanation {
-  const wireLength = Math.max(bytes.length, originalLength ?? claimedLength(bytes, linkType))
-  const layers = dissect(bytes, linkType, originalLength)
+/**
+ * Explains a packet; `originalLength` is its length on the wire, where the capture knows it. With `opener` ESP that it
+ * has a key for is explained to its last byte. Never throws.
+ */
+export function explain(
+  sealed: Uint8Array,
+  linkType: number,
+  originalLength?: number,
+  opener?: Opener,
+): Explanation {
+  const wireLength = Math.max(sealed.length, originalLength ?? claimedLength(sealed, linkType))
+  const { layers, bytes } = dissectOpened(sealed, linkType, { originalLength, opener })
   const problems = layers.flatMap((layer) =>
     layer.fields.flatMap(({ label, problem }) =>
       problem === undefined ? [] : [`${layer.title}, ${label.toLowerCase()}: ${problem}`],
     ),
   )
-  const line = tcpdumpLine(bytes, linkType, { verbose: 2, numeric: true, originalLength: wireLength })
+  const line = tcpdumpLine(sealed, linkType, {
+    ...(opener === undefined ? {} : { opener }),
+    verbose: 2,
+    numeric: true,
+    originalLength: wireLength,
+  })
   return {
     linkType,
     length: bytes.length,

@@ -1,10 +1,10 @@
 /** IPv4, IPv6 and its extension headers, and what their protocol number leads to. */
 import { readUint16 } from '../../base/index.js'
-import { AH_HEADER_LENGTH, ahLength } from '../../wire/ah.js'
 import { type HeaderName, headerOfIpProtocol, headers } from '../../wire/bindings.js'
 import { IPV4_HEADER_LENGTH, ipv4 } from '../../wire/ipv4.js'
 import { IPV6_HEADER_LENGTH, ipv6 } from '../../wire/ipv6.js'
 import { ipProtocolNames } from '../../wire/numbers.js'
+import { walkAh, walkEsp } from './ipsec.js'
 import { bytesField } from './layer.js'
 import { walkEthernet } from './link.js'
 import { walkIcmp, walkIcmpv6, walkTcp, walkUdp } from './transport.js'
@@ -103,7 +103,7 @@ export function walkProtocol(walk: Walk, protocol: number, extent: Extent, netwo
       walkGre(walk, extent, network)
       return
     case 'esp':
-      walkEsp(walk, extent)
+      walkEsp(walk, extent, network)
       return
     case 'ah':
       walkAh(walk, extent, network)
@@ -153,53 +153,6 @@ function walkExtension(walk: Walk, name: ExtensionName, extent: Extent, network:
     return
   }
   walk.payload(inner, 'Fragment data', `from byte ${fragment & 0xfff8} of a fragmented packet`)
-}
-
-/** RFC 4302: what is behind it is as it was, only covered. */
-function walkAh(walk: Walk, extent: Extent, network: Network): void {
-  const { start, end } = extent
-  const layer = walk.header(headers.ah, extent)!
-  if (end - start < AH_HEADER_LENGTH) return
-  if (walk.layers.length >= MAXIMUM_LAYERS) {
-    walk.payload({ ...extent, start: layer.end })
-    return
-  }
-  const stop = start + ahLength(walk.bytes[start + 1]!)
-  if (stop < layer.end) {
-    walk.remark('payloadLength', {
-      problem: `found ${stop - start} bytes, expected at least ${AH_HEADER_LENGTH}`,
-    })
-    walk.payload({ ...extent, start: layer.end }, 'Data', 'not followed: the header above is wrong')
-    return
-  }
-  const icvEnd = Math.min(end, stop)
-  if (layer.end < icvEnd) {
-    const icv = bytesField('icv', 'Integrity check value (ICV)', walk.bytes, layer.end, icvEnd, {
-      ref: layer.ref,
-    })
-    walk.layers[walk.layers.length - 1] = { ...layer, end: icvEnd, fields: [...layer.fields, icv] }
-  }
-  if (stop <= end) walkProtocol(walk, walk.bytes[start]!, { ...extent, start: stop }, network)
-}
-
-/** RFC 4303 section 2: what is in clear of ESP. */
-export function walkEsp(walk: Walk, extent: Extent): void {
-  const { end } = extent
-  const layer = walk.header(headers.esp, extent)!
-  const rest =
-    layer.end < end
-      ? [
-          bytesField('data', 'Encrypted data and integrity check', walk.bytes, layer.end, end, {
-            ref: layer.ref,
-          }),
-        ]
-      : []
-  walk.layers[walk.layers.length - 1] = {
-    ...layer,
-    end: Math.max(layer.end, end),
-    fields: [...layer.fields, ...rest],
-    note: 'its content needs the key',
-  }
 }
 
 type ExtensionName = 'hopByHop' | 'routingHeader' | 'fragmentHeader' | 'destinationOptions'

@@ -12,7 +12,8 @@ import { Icmpv6Type, icmpv6 } from '../../wire/icmpv6.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { tcp } from '../../wire/tcp.js'
 import { udp } from '../../wire/udp.js'
-import { walkEsp, walkIpv4, walkIpv6 } from './ip.js'
+import { walkIpv4, walkIpv6 } from './ip.js'
+import { walkEsp } from './ipsec.js'
 import { bytesField } from './layer.js'
 import { echoData } from './payload.js'
 import type { Extent, Network, Walk } from './walk.js'
@@ -103,17 +104,17 @@ export function walkUdp(walk: Walk, extent: Extent, network: Network): void {
   else walk.remark('checksum', { meaning: 'none was computed' })
   const inner = { ...datagram, start: layer.end }
   const ports = [readUint16(walk.bytes, start), readUint16(walk.bytes, start + 2)]
-  if (ports.includes(UDP_ENCAPSULATION_PORT)) walkEncapsulated(walk, inner)
+  if (ports.includes(UDP_ENCAPSULATION_PORT)) walkEncapsulated(walk, inner, network)
   else walk.payload(inner)
   walk.padding(datagram.end, end, 'behind the UDP datagram: not part of it')
 }
 
 /** RFC 3948 section 2: ESP, IKE behind four zeros, or one byte that keeps a NAT's mapping. */
-function walkEncapsulated(walk: Walk, extent: Extent): void {
+function walkEncapsulated(walk: Walk, extent: Extent, network: Network): void {
   const { start, end } = extent
   switch (udpEncapsulated(walk.bytes, start, end)) {
     case 'esp':
-      walkEsp(walk, extent)
+      walkEsp(walk, extent, network)
       return
     case 'keepalive':
       walk.payload(extent, 'NAT-keepalive', 'RFC 3948 section 2.3')

@@ -5,6 +5,7 @@ import { checksumMismatch } from '../../wire/checksum.js'
 import { ipv4 } from '../../wire/ipv4.js'
 import { ipv6 } from '../../wire/ipv6.js'
 import type { FieldRange } from '../../wire/layout.js'
+import type { Opener } from '../opener.js'
 import type { Layer } from './layer.js'
 import { plainData } from './payload.js'
 
@@ -34,11 +35,14 @@ export interface Network {
 
 export class Walk {
   readonly layers: Layer[] = []
-  readonly bytes: Uint8Array
+  /** Of the packet; a copy with the plaintext in its place once something was opened. */
+  bytes: Uint8Array
+  readonly opener: Opener | undefined
   depth = 0
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, opener?: Opener) {
     this.bytes = bytes
+    this.opener = opener
   }
 
   /** Adds the header at the extent's start and returns its layer; `undefined` if there is no byte of it. */

@@ -63,6 +63,9 @@ export function printIp(p: Printing, at: number, length: number): void {
 function printPayload(p: Printing, at: number, payload: number, rest: number): boolean {
   const { bytes } = p
   const protocol = bytes[at + at4.protocol]!
+  const isPartial =
+    (readUint16(bytes, at + at4.reserved) & 0x3fff) !== 0 ||
+    payload + rest < at + readUint16(bytes, at + at4.totalLength)
   switch (protocol) {
     case IpProtocol.tcp:
       printTcp(p, payload, rest, at, 4)
@@ -90,11 +93,11 @@ function printPayload(p: Printing, at: number, payload: number, rest: number): b
       return false
     case IpProtocol.esp:
       p.out += `${addresses(p, at)}: `
-      printEsp(p, payload, rest)
+      printEsp(p, payload, rest, { ip: at, family: 4, isPartial })
       return false
     case IpProtocol.ah:
       p.out += `${addresses(p, at)}: `
-      printAh(p, payload, rest, at, 4)
+      printAh(p, payload, rest, { ip: at, family: 4, isPartial })
       return false
     default:
       p.out += `${addresses(p, at)}: ip-proto-${protocol} ${rest}`

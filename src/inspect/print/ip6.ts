@@ -49,6 +49,7 @@ function printChain(p: Printing, at: number, payloadLength: number): void {
   const addresses = `${ip6Text(bytes, at + at6.source)} > ${ip6Text(bytes, at + at6.destination)}`
   let next = bytes[at + at6.nextHeader]!
   let here = at + IPV6_HEADER_LENGTH
+  let isFragment = false
   if (next !== IpProtocol.tcp && next !== IpProtocol.udp && next !== IpProtocol.etherip)
     p.out += `${addresses}: `
   for (let count = 0; count < MAXIMUM_EXTENSIONS; count++) {
@@ -75,6 +76,7 @@ function printChain(p: Printing, at: number, payloadLength: number): void {
         const id = p.verbose > 0 ? `0x${hex(readUint32(bytes, here + 4), 8)}:` : ''
         p.out += `frag (${id}${offset}|${rest - 8})`
         if (offset !== 0) return
+        isFragment ||= (bytes[here + 3]! & 1) !== 0
         p.out += ' '
         next = bytes[here]!
         here += 8
@@ -102,10 +104,10 @@ function printChain(p: Printing, at: number, payloadLength: number): void {
         nested(p, () => printEtherip(p, here, rest, addresses))
         return
       case IpProtocol.esp:
-        printEsp(p, here, rest)
+        printEsp(p, here, rest, { ip: at, family: 6, isPartial: isFragment })
         return
       case IpProtocol.ah:
-        printAh(p, here, rest, at, 6)
+        printAh(p, here, rest, { ip: at, family: 6, isPartial: isFragment })
         return
       case IpProtocol.noNextHeader:
         p.out += 'no next header'

@@ -11,6 +11,7 @@ import {
   NULL_HEADER_LENGTH,
   networkEtherType,
 } from '../link-type.js'
+import type { Opener } from '../opener.js'
 import { printArp } from './arp.js'
 import { printEthernet } from './ethernet.js'
 import { printIp } from './ip.js'
@@ -40,6 +41,8 @@ export interface TcpdumpOptions {
   readonly snaplen?: number
   /** -t, -tt, … Without a time given to the packet there is no stamp. */
   readonly timeFormat?: TimeFormat
+  /** Keys: ESP that it can open is followed, as OpenBSD's tcpdump -E does. */
+  readonly opener?: Opener
   /** Seconds east of UTC of the local zone at a moment. */
   readonly utcOffset?: (epochSeconds: number) => number
 }
@@ -69,6 +72,7 @@ export class TcpdumpPrinter {
     const end = Math.min(bytes.length, options.snaplen ?? bytes.length)
     const p: Printing = {
       bytes,
+      opener: options.opener,
       end,
       flows: this.flows,
       verbose: options.verbose ?? 0,

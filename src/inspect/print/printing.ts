@@ -3,6 +3,7 @@
  * reading fields at the offsets of the wire declarations, and says `[|name]` where the captured bytes end too soon.
  */
 import type { FlowTable } from '../flows.js'
+import type { Opener } from '../opener.js'
 
 export interface LineOptions {
   /** -v, -vv, -vvv. */
@@ -20,7 +21,10 @@ export interface LineOptions {
 }
 
 export interface Printing extends LineOptions {
-  readonly bytes: Uint8Array
+  /** The packet; a copy with the plaintext in its place while what was opened is printed. */
+  bytes: Uint8Array
+  /** Keys, where there are any. */
+  readonly opener: Opener | undefined
   /** One past the last captured byte. */
   readonly end: number
   readonly flows: FlowTable

@@ -34,7 +34,8 @@ export function printUdp(p: Printing, start: number, length: number, ip: number,
   const isEncapsulated =
     readUint16(bytes, start + at.sourcePort) === UDP_ENCAPSULATION_PORT ||
     readUint16(bytes, start + at.destinationPort) === UDP_ENCAPSULATION_PORT
-  if (isEncapsulated) printEncapsulated(p, data, length - UDP_HEADER_LENGTH)
+  if (isEncapsulated)
+    printEncapsulated(p, data, length - UDP_HEADER_LENGTH, { ip, family, isPartial: length < claimed })
   else p.out += `udp ${length - UDP_HEADER_LENGTH}`
 }
 
