@@ -1,6 +1,7 @@
 export { checkSecretMode } from './keys.js'
+export { loadIpsecConf } from './load.js'
 export { protocolName, serviceName } from './operands.js'
-export { type IpsecConfOptions, loadIpsecConf, parseIpsecConf } from './parse.js'
+export { type IpsecConfOptions, parseIpsecConf } from './parse.js'
 export * from './rules.js'
 export { algorithmsText, encryptionName, flowLine, saLine, spiText } from './show.js'
 export type { Reader, ReadFile } from './tokens.js'
