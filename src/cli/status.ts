@@ -1,4 +1,5 @@
 /** `warren status`: what the running one says of its tunnels. */
+import type { IpsecStatus } from '../engine/index.js'
 import { askControl, type DaemonStatus, type DaemonTunnelStatus } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
@@ -32,10 +33,11 @@ export function formatStatus({ tunnels, drops }: DaemonStatus): string {
 }
 
 function formatTunnel(tunnel: DaemonTunnelStatus): string[] {
-  const { name, kind, state, reason, local, remote, mtu, addresses, where, paths, drops } = tunnel
-  const ends = local === undefined ? 'no tunnel addresses' : `${local} --> ${remote}`
+  const { name, kind, state, reason, local, remote, mtu, addresses, where, paths, drops, ipsec } = tunnel
+  const ends =
+    local === undefined ? (ipsec === undefined ? ' no tunnel addresses' : '') : ` ${local} --> ${remote}`
   const lines = [
-    `${name}: ${state}${reason === undefined ? '' : ` (${reason})`}, ${kind} ${ends}, mtu ${mtu}`,
+    `${name}: ${state}${reason === undefined ? '' : ` (${reason})`}, ${kind}${ends}, mtu ${mtu}`,
     ...addresses.map((address) => `\t${address.includes(':') ? 'inet6' : 'inet'} ${address}`),
   ]
   if (where !== undefined) lines.push(`\tfrom ${where}`)
@@ -43,7 +45,19 @@ function formatTunnel(tunnel: DaemonTunnelStatus): string[] {
     lines.push(
       `\t${id}: in ${inbound.packets} packets ${inbound.bytes} bytes, out ${outbound.packets} packets ${outbound.bytes} bytes`,
     )
+  if (ipsec !== undefined) lines.push(...formatIpsec(ipsec))
   return [...lines, ...formatDrops(Object.entries(drops))]
+}
+
+function formatIpsec({ policies, sas }: IpsecStatus): string[] {
+  return [
+    ...policies.map(({ flow }) => `\t${flow}`),
+    ...sas.flatMap(({ sa, direction, state, packets, bytes, left = {} }) => {
+      const limits = Object.entries(left).map(([unit, amount]) => `${amount} ${unit}`)
+      const rest = limits.length === 0 ? '' : `, ends after ${limits.join(' or ')}`
+      return [`\t${sa}`, `\t\t${direction}, ${state}, ${packets} packets ${bytes} bytes${rest}`]
+    }),
+  ]
 }
 
 const formatDrops = (drops: readonly [string, number][]): string[] =>

@@ -1,10 +1,18 @@
 /** `warren up`: the daemon, in the foreground. */
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import type { Server } from 'node:net'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { WarrenError } from '../base/index.js'
 import { suggest } from '../base/suggest.js'
-import { checkTogether, loadTunnels, type TunnelFormat, tunnelFormats } from '../config/index.js'
+import {
+  checkSecretMode,
+  checkTogether,
+  formatOf,
+  loadTunnels,
+  type ReadFile,
+  type TunnelFormat,
+  tunnelFormats,
+} from '../config/index.js'
 import type { TunnelDefinition } from '../engine/index.js'
 import { type ControlVerb, Daemon, LinuxHost, listenForControl } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
@@ -16,8 +24,9 @@ Brings up the tunnels that the files describe, on this machine, and stays in the
 (SIGINT, SIGTERM, \`warren down\`). Then all that it made is removed. SIGHUP and \`warren reload\` read the files again.
 It needs root, or CAP_NET_ADMIN and CAP_NET_RAW, and /dev/net/tun; no kernel module of a tunnel.
 
-  FILE             hostname.IF, as OpenBSD's /etc/hostname.gif0, or NAME.toml
-  --format FORMAT  ${tunnelFormats.join(' or ')}, where the name does not tell it
+  FILE             hostname.IF, as OpenBSD's /etc/hostname.gif0; NAME.toml; or ipsec.conf, whose flows and manual SAs
+                   become the interface enc0, mode 0600
+  --format FORMAT  ${tunnelFormats.join(', ')}, where the name does not tell it
   --socket PATH    the control socket (default: /run/warren.sock)
 
 Example:
@@ -25,23 +34,63 @@ Example:
   echo 'alias 172.16.0.1 172.16.0.2'    >> hostname.gif0
   echo 'up'                             >> hostname.gif0
   warren up hostname.gif0
+
+  cat > ipsec.conf <<END
+  esp from 192.168.1.1 to 192.168.1.2 spi 0x1001:0x1002 auth hmac-sha2-256 enc aes-256 \\
+          authkey file "auth.there:auth.back" enckey file "enc.there:enc.back"
+  flow esp from 10.1.1.0/24 to 10.1.2.0/24 peer 192.168.1.2
+  END
+  chmod 600 ipsec.conf auth.* enc.*
+  warren up ipsec.conf
 `
 
 /** All files, checked one by one and together; nothing is made before. Throws `WarrenError`. */
-function load(files: readonly string[], format: TunnelFormat | undefined): TunnelDefinition[] {
-  const tunnels = files.flatMap((file) => loadTunnels(read(file), file, format))
+function load(
+  files: readonly string[],
+  format: TunnelFormat | undefined,
+  onWarning: (line: string) => void,
+): TunnelDefinition[] {
+  const tunnels = files.flatMap((file) => {
+    const text = read(file)
+    if ((format ?? formatOf(file)) !== 'ipsec.conf') return loadTunnels(text, file, format)
+    checkSecret(file, file)
+    return loadTunnels(text, file, format, { read: readerBeside(file), onWarning })
+  })
   checkTogether(tunnels)
   return tunnels
 }
 
-function read(file: string): string {
+/** Names in a file are meant from where the file is. A file that has keys, or leads to some, is its owner's alone. */
+function readerBeside(file: string): (name: string, where: string) => ReadFile {
+  return (name, where) => {
+    const path = resolve(dirname(file), name)
+    const text = read(path, where)
+    return { text, mode: checkSecret(path, where) }
+  }
+}
+
+/** As OpenBSD's daemons: nobody else may read it, and nobody but root or us may have written it. */
+function checkSecret(path: string, where: string): number {
+  const { mode, uid } = statSync(path)
+  checkSecretMode(path, mode, where)
+  if (uid !== 0 && uid !== process.getuid?.())
+    throw new WarrenError('CONFIG_PERMISSIONS', `${path}: owner not root or current user`, {
+      where,
+      found: `owner ${uid}`,
+      expected: 'root',
+      mend: `chown root ${path}`,
+    })
+  return mode
+}
+
+function read(file: string, where: string = file): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
     throw new WarrenError('CONFIG_FILE', 'could not read the file', {
-      where: file,
-      found: code,
+      where,
+      found: where === file ? code : `${file}: ${code}`,
       ...(code === 'ENOENT' ? { mend: 'check its name' } : {}),
     })
   }
@@ -54,15 +103,18 @@ export async function run(args: string[], io: CliIo): Promise<number> {
   if (parsed.format !== undefined && format === undefined) {
     const meant = suggest(parsed.format, tunnelFormats)
     io.stderr.write(
-      `warren up: no format "${parsed.format}"${meant === undefined ? '' : `: did you mean "${meant}"?`} expected ${tunnelFormats.join(' or ')}\n`,
+      `warren up: no format "${parsed.format}"${meant === undefined ? '' : `: did you mean "${meant}"?`} expected ${tunnelFormats.join(', ')}\n`,
     )
     return 2
   }
   // The folder that it was started in may go away before a reload.
   const files = parsed.files.map((file) => (file.startsWith('/') ? file : resolve(file)))
   const shown = new Map(files.map((file, i) => [file, parsed.files[i]!]))
-  const definitions = load([...shown.values()], format)
-  return new UpCommand(io, parsed.socket, () => load(files, format)).run(definitions)
+  const warn = (line: string): void => {
+    io.stderr.write(`warren: warning: ${line}\n`)
+  }
+  const definitions = load([...shown.values()], format, warn)
+  return new UpCommand(io, parsed.socket, () => load(files, format, warn)).run(definitions)
 }
 
 class UpCommand {
@@ -84,8 +136,9 @@ class UpCommand {
     this.#host = new LinuxHost({
       onFailure: (error) => {
         this.#log(error.message)
-        this.#finish(1)
+        this.#fail()
       },
+      log: (line) => this.#log(line),
       onLost: (name) => this.#daemon.lose(name),
     })
     this.#daemon = new Daemon(this.#host, { load: reload, log: (line) => this.#log(line) })
@@ -99,7 +152,7 @@ class UpCommand {
     }
     const onCrash = (error: unknown): void => {
       this.#log(error instanceof Error ? (error.stack ?? error.message) : String(error))
-      this.#finish(1)
+      this.#fail()
     }
     for (const [signal, stop] of Object.entries(signals)) process.on(signal, stop)
     process.on('SIGHUP', onHangup)
@@ -151,6 +204,13 @@ class UpCommand {
       `reloaded: ${kept.length} kept, ${added.length} added, ${changed.length} changed, ${removed.length} removed`,
     )
     return result
+  }
+
+  /** Not what the administrator asked for: what policies cover must not go in clear because of it. */
+  #fail(): void {
+    if (this.#host.keepClosed())
+      this.#log('what the policies cover stays closed: `warren up` takes it over, `warren down` opens it')
+    this.#finish(1)
   }
 
   #stopFor(signal: string): void {

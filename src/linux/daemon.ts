@@ -5,6 +5,7 @@
 import { WarrenError } from '../base/index.js'
 import type { Host } from '../engine/host.js'
 import { Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
+import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import { planReload } from './plan.js'
 import { describeAddress } from './rtnetlink.js'
 
@@ -71,18 +72,24 @@ export class Daemon {
   reload(): ReloadResult {
     const running = [...this.#tunnels.values()].map(({ definition }) => definition)
     const { keep, remove, change, add } = planReload(running, this.#options.load())
-    const gone = [...remove, ...change.map(({ name }) => name)]
+    // SAs that did not change go on while others come and go behind the same interface.
+    const exchanged = change.filter((one) => one.kind === 'ipsec' && this.#kindOf(one.name) === 'ipsec')
+    const renewed = change.filter((one) => !exchanged.includes(one))
+    const gone = [...remove, ...renewed.map(({ name }) => name)]
     const before = running.filter(({ name }) => gone.includes(name))
     const made: string[] = []
+    const restored: TunnelDefinition[] = []
     try {
+      for (const definition of exchanged) restored.push(this.#exchange(definition))
       for (const name of gone) this.#takeDown(name)
-      for (const definition of [...change, ...add]) {
+      for (const definition of [...renewed, ...add]) {
         this.#bringUp(definition)
         made.push(definition.name)
       }
     } catch (error) {
       for (const name of made) this.#takeDown(name)
       for (const definition of before) this.#restore(definition)
+      for (const definition of restored) this.#tunnels.get(definition.name)?.reconfigure(definition)
       throw error
     }
     return {
@@ -123,13 +130,31 @@ export class Daemon {
     }
   }
 
+  #kindOf(name: string): string | undefined {
+    return this.#tunnels.get(name)?.definition.kind
+  }
+
+  /** Another definition behind the interface that stands. Returns the one that it had. */
+  #exchange(definition: TunnelDefinition): TunnelDefinition {
+    const { name, where } = definition
+    const tunnel = this.#tunnels.get(name)!
+    const before = tunnel.definition
+    try {
+      tunnel.reconfigure(definition)
+    } catch (error) {
+      throw placed(error, name, where)
+    }
+    this.#options.log(describe(definition))
+    return before
+  }
+
   #bringUp(definition: TunnelDefinition): void {
     const { name, where } = definition
     let made = false
     const tunnel = new Tunnel(this.#host, definition, {
       onEvent: (event) => {
         if (!made || (event.name === 'down' && event.reason === 'stopped')) return
-        this.#options.log(`${name}: ${event.name}${event.name === 'down' ? `: ${event.reason}` : ''}`)
+        this.#options.log(`${name}: ${describeEvent(event)}`)
       },
     })
     try {
@@ -161,6 +186,15 @@ export class Daemon {
   }
 }
 
+function describeEvent(event: TunnelEvent): string {
+  if (event.name === 'up') return 'up'
+  if (event.name === 'down') return `down: ${event.reason}`
+  const { path, direction, spi, kind } = event
+  const what = { soft: 'soft lifetime', hard: 'lifetime', overflow: 'sequence numbers' }[kind]
+  const end = kind === 'soft' ? 'it ends soon' : 'it carries nothing any more'
+  return `${path}: ${what} of the ${direction} SA 0x${spi.toString(16).padStart(8, '0')} reached: ${end}`
+}
+
 /** The error of a tunnel with the place of its definition, where it has none of its own. */
 function placed(error: unknown, name: string, where: string | undefined): unknown {
   if (!(error instanceof WarrenError) || error.details.where !== undefined) return error
@@ -169,11 +203,15 @@ function placed(error: unknown, name: string, where: string | undefined): unknow
   return new WarrenError(error.code, summary, { ...error.details, where: place })
 }
 
+const counted = (list: readonly unknown[], what: string): string =>
+  `${list.length} ${what}${list.length === 1 ? '' : 's'}`
+
 /** `gif0: gif 192.168.1.1 --> 192.168.1.2, mtu 1280, inet 172.16.0.1 --> 172.16.0.2`. */
 function describe({
   name,
   kind,
   outer,
+  ipsec,
   key,
   tunnelId,
   mtu,
@@ -182,7 +220,11 @@ function describe({
   where,
 }: TunnelDefinition): string {
   const parts = [
-    outer === undefined ? `${kind} without tunnel addresses` : `${kind} ${outer.local} --> ${outer.remote}`,
+    ipsec !== undefined
+      ? `ipsec, ${counted(ipsec.flows, 'flow')}, ${counted(ipsec.sas, 'SA')}`
+      : outer === undefined
+        ? `${kind} without tunnel addresses`
+        : `${kind} ${outer.local} --> ${outer.remote}`,
   ]
   if (key !== undefined) parts.push(`key ${key}`)
   if (kind === 'eoip') parts.push(`tunnel id ${tunnelId ?? 0}`)

@@ -15,6 +15,7 @@ import type { FromWorker, PathCounts, ToWorker, WorkerData } from './messages.js
 import { PolicyGate } from './policy-gate.js'
 import { RouteNetlink } from './rtnetlink.js'
 import { CarrierSockets } from './sockets.js'
+import { Steering } from './steering/index.js'
 
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
@@ -59,6 +60,10 @@ export class LinuxHost implements Host {
   readonly #carriers: CarrierSockets
   /** Of interfaces with policies. */
   readonly #gates = new Map<number, PolicyGate>()
+  /** What policies cover stays closed at the end. */
+  #staysClosed = false
+  /** Policies of an interface that somebody else removed are still in force. */
+  #orphaned = false
   /** SO_MARK of the sockets that are being opened. */
   #mark: number | undefined
   /** Every descriptor that the worker may touch: closed when it has let go, or is gone. */
@@ -158,11 +163,21 @@ export class LinuxHost implements Host {
     return drops
   }
 
+  /**
+   * From now on what policies cover stays closed, whatever is removed: as the kernel's own policies outlive a daemon that
+   * died. True if there are any.
+   */
+  keepClosed(): boolean {
+    this.#staysClosed = true
+    return this.#gates.size > 0 || this.#orphaned
+  }
+
   /** Removes every interface, ends the worker and closes every descriptor. */
   async close(): Promise<void> {
     if (this.#closing) return this.#workerGone
     this.#closing = true
     this.removeInterfaces()
+    if (this.#orphaned && !this.#staysClosed) Steering.clearLeftovers()
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
     const worker = this.#worker
@@ -207,6 +222,7 @@ export class LinuxHost implements Host {
         log: (line) => this.#options.log?.(`${made.name}: ${line}`),
       })
       this.#gates.set(id, gate)
+      this.#orphaned = false
     }
     gate.replace(policies)
     this.#post({ kind: 'policies', interfaceId: id, policies })
@@ -250,7 +266,7 @@ export class LinuxHost implements Host {
   }
 
   #destroyed(id: number, made: LinuxInterface): void {
-    this.#gates.get(id)?.close()
+    if (!this.#staysClosed) this.#gates.get(id)?.close()
     this.#gates.delete(id)
     this.#policyDrops.delete(id)
     for (const pathId of [...made.paths.keys()]) this.#remove(id, pathId)
@@ -326,6 +342,7 @@ export class LinuxHost implements Host {
         const made = this.#interfaces.get(message.id)
         if (made !== undefined) {
           if (this.#shared.delete(made.fd)) libc().close(made.fd)
+          if (this.#gates.delete(message.id)) this.#orphaned = true
           this.#options.onLost?.(made.name)
         }
         return

@@ -30,16 +30,16 @@ export function planReload(
 
 /** Text that two definitions share exactly if they describe the same tunnel; where they were read does not count. */
 export function definitionKey(definition: TunnelDefinition): string {
-  return JSON.stringify(plain({ ...definition, where: undefined }))
+  return JSON.stringify(plain(definition))
 }
 
-/** Members by name, addresses by their text, what is undefined left out. */
+/** Members by name, addresses by their text, what is undefined and where it was read left out. */
 function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(plain)
   if ('bytes' in value && value.bytes instanceof Uint8Array) return String(value)
   return Object.entries(value)
-    .filter(([, member]) => member !== undefined)
+    .filter(([name, member]) => member !== undefined && name !== 'where')
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, member]) => [name, plain(member)])
 }

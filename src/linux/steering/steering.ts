@@ -128,13 +128,15 @@ export class Steering {
     }
   }
 
-  /** Removes what a killed process has left. */
-  static clearLeftovers(): void {
+  /** Removes what a killed process has left. False: nothing was there. */
+  static clearLeftovers(): boolean {
     const netlink = new RouteNetlink()
     const guard = new Guard({ interfaceIndex: 0, mark: 0 }, () => {})
     try {
+      const found = FAMILIES.some((family) => listRules(netlink.socket, family).length > 0)
       removeAll(netlink)
       guard.remove()
+      return found
     } finally {
       netlink.close()
       guard.close()
