@@ -226,18 +226,23 @@ function policyRule(
   const later = isLaterFragment(family)
   const back = verdict('return')
   const isAnother = concatBytes(meta(NFT_META_L4PROTO), compare('neq', Uint8Array.of(protocol)))
-  const shown = icmpType === undefined && icmpCode === undefined ? 4 : 2
+  // A packet that has not so much of the upper layer fails the rule.
+  const shown = payload(
+    NFT_PAYLOAD_TRANSPORT_HEADER,
+    0,
+    icmpType === undefined && icmpCode === undefined ? 4 : 2,
+  )
   // Fragments first: there are kernels that read ports out of the middle of a datagram.
   const rules = drops
     ? [
         ...(hasUpper ? [concatBytes(isProtocol, later, decision)] : []),
         concatBytes(isProtocol, upper, decision),
-        ...(hasUpper ? [concatBytes(isProtocol, payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, shown), back)] : []),
+        ...(hasUpper ? [concatBytes(isProtocol, shown, back)] : []),
         concatBytes(isAnother, back),
         // A chain of headers that does not lead to the upper layer, or an upper layer that is cut off.
         decision,
       ]
-    : [concatBytes(later, back), concatBytes(isProtocol, upper, decision)]
+    : [concatBytes(later, back), concatBytes(isProtocol, shown, upper, decision)]
   return { rule: concatBytes(addresses, verdict('jump', name)), chain: { name, rules } }
 }
 

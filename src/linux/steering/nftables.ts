@@ -157,7 +157,8 @@ export function range(from: Uint8Array, to: Uint8Array): Uint8Array {
 
 /** Adds the packet to a counter of the table. */
 export function count(counter: string): Uint8Array {
-  return expression('objref', attribute(1, be32(NFT_OBJECT_COUNTER)), attribute(2, text(counter)))
+  const name = new TextEncoder().encode(counter)
+  return expression('objref', attribute(1, be32(NFT_OBJECT_COUNTER)), attribute(2, name))
 }
 
 /** Ends the rule; `jump` needs the chain. */
