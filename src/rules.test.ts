@@ -107,6 +107,20 @@ test("Node's own modules stay in crypto, linux, cli, lab and the engine's socket
   assert.deepEqual(broken, [])
 })
 
+test('cryptography has its sources: node:crypto is behind the provider alone', () => {
+  const broken = sources
+    .filter(
+      ({ path, room }) =>
+        room !== 'linux' && path !== 'crypto/node-provider.ts' && !path.startsWith('crypto/node/'),
+    )
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter((name) => name === 'node:crypto' || name === 'crypto')
+        .map((name) => `${path} imports ${name}`),
+    )
+  assert.deepEqual(broken, [])
+})
+
 test('nothing below the engine reads a clock or draws randomness of its own', () => {
   const forbidden =
     /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|process\.hrtime|crypto\.getRandomValues)\b/

@@ -168,3 +168,12 @@ tcpdump -n -r /tmp/out.pcap icmp
   assert.equal(played[3]?.stdout.trim(), '2')
   assert.equal(played[4]?.stdout.trimEnd().split('\n').length, 2)
 })
+
+test('what the shell itself ends is said in words of the lab, with what to do', async () => {
+  const [, deep] = await play('# on alice\nf() { f; }\nf\n')
+  assert.equal(deep?.exit, 126)
+  assert.match(
+    deep?.stderr ?? '',
+    /^ksh: f: maximum recursion depth \(\d+\) exceeded: the lab ends a command line there\n$/,
+  )
+})

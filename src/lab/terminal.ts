@@ -257,6 +257,12 @@ const asKsh = (stderr: string): string =>
       const meant = didYouMean(name, [...commands.keys(), ...COMMON])
       return `ksh: ${name}: not found${meant === undefined ? '' : ` (${meant})`}`
     })
+    // The shell's own limits name options that a user of the lab does not have.
+    .replace(
+      /^bash: (.*), increase executionLimits\.\w+\.?$/gm,
+      (_, what: string) =>
+        `ksh: ${what}: the lab ends a command line there${/too many/.test(what) ? '; a loop that is to go on needs a sleep in it' : ''}`,
+    )
     .replace(/^bash: /gm, 'ksh: ')
 
 /** The shell's own commands that are typed most. */
