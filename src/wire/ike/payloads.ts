@@ -59,8 +59,13 @@ export type IkePayload =
   | (Critical & { readonly kind: 'unknown'; readonly type: number; readonly data: Uint8Array })
 
 export type IkePayloadKind = IkePayload['kind']
-/** The payload of one kind. */
-export type PayloadOf<K extends IkePayloadKind> = Extract<IkePayload, { readonly kind: K }>
+/** The payload of one kind; some kinds share a shape. */
+export type PayloadOf<K extends IkePayloadKind> = Shape<IkePayload, K>
+type Shape<P, K> = P extends { readonly kind: infer Q }
+  ? K extends Q
+    ? Omit<P, 'kind'> & { readonly kind: K }
+    : never
+  : never
 
 const TYPES: Readonly<Record<Exclude<IkePayloadKind, 'unknown'>, number>> = {
   SA: IkePayloadType.sa,

@@ -1,0 +1,539 @@
+/**
+ * IKEv2 (RFC 7296) as a machine: all IKE SAs of one host. Messages find their SA by its SPI; a first message from somebody
+ * new has to pass what keeps strangers cheap.
+ */
+import { Counters, type Instant, instantAt, ParseError, type Random, TimerQueue } from '../../base/index.js'
+import { type CryptoProvider, constantTimeEqual, nodeProvider } from '../../crypto/index.js'
+import { hexOf } from '../../wire/field.js'
+import {
+  IKE_FLAG_INITIATOR,
+  IKE_FLAG_RESPONSE,
+  IKE_HEADER_LENGTH,
+  IkeExchange,
+  type IkeHeader,
+  type IkePayload,
+  NotifyType,
+  parseIkeHeader,
+  parseIkePayloads,
+} from '../../wire/ike/index.js'
+import type { Datagram, Machine, Output, Packet, PolicySpec, ReachedLifetime } from '../machine.js'
+import type { TunnelEvent } from '../tunnel-machine.js'
+import { policiesOf } from './children.js'
+import {
+  type Credentials,
+  type Endpoint,
+  IKE_PORT,
+  type IkeContext,
+  type IkeNews,
+  NAT_PORT,
+} from './context.js'
+import { authenticate } from './establish.js'
+import { sameIdentity } from './identity.js'
+import { findNotify, findPayload, makeCookie, notify } from './init.js'
+import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
+import type { IkePolicy } from './policy.js'
+import { answerInit, plainAnswer } from './respond.js'
+import type { Session } from './session.js'
+
+export type IkeEvent = TunnelEvent | { readonly name: 'news'; readonly news: IkeNews }
+
+/** Half-open SAs from which on an address has to be proved by a cookie, of all and of one address. */
+export const COOKIE_FROM = 30
+export const COOKIE_FROM_PEER = 3
+/** Half-open SAs that there are at most, of all and of one address. */
+export const HALF_OPEN_MAX = 1000
+export const HALF_OPEN_MAX_PEER = 5
+/** A secret of cookies is used so long, and taken for as long again. */
+const COOKIE_SECRET_MICROSECONDS = 60_000_000
+
+export interface IkeMachineOptions {
+  /** The first that fits is taken. */
+  readonly policies: readonly IkePolicy[]
+  readonly credentials: Credentials
+  readonly random: Random
+  readonly provider?: CryptoProvider
+}
+
+interface HalfOpen {
+  readonly session: Session
+  readonly peer: string
+  readonly request: Uint8Array
+  readonly answer: Uint8Array
+}
+
+export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
+  readonly counters: Counters = new Counters()
+  readonly #options: IkeMachineOptions
+  readonly #context: IkeContext
+  readonly #timers = new TimerQueue()
+  readonly #outputs: Output<IkeEvent>[] = []
+  /** By our own SPI. */
+  readonly #sessions = new Map<string, Session>()
+  readonly #attempts = new Map<string, Attempt>()
+  /** By the initiator's SPI and address: their first message may come again. */
+  readonly #halfOpen = new Map<string, HalfOpen>()
+  readonly #halfOpenOf = new Map<string, number>()
+  readonly #failures = new Map<string, number>()
+  readonly #childSpis = new Set<number>()
+  #cookie: { version: number; secret: Uint8Array; before: Uint8Array; since: Instant } | undefined
+  #policiesDirty = false
+  #stopped = false
+
+  constructor(options: IkeMachineOptions) {
+    this.#options = options
+    this.#context = {
+      random: options.random,
+      timers: this.#timers,
+      counters: this.counters,
+      provider: options.provider ?? nodeProvider,
+      credentials: options.credentials,
+      transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
+      install: (path) => this.#outputs.push({ kind: 'install', path }),
+      remove: (pathId) => this.#outputs.push({ kind: 'remove', pathId }),
+      policiesChanged: () => {
+        this.#policiesDirty = true
+      },
+      tell: (news) => this.#outputs.push({ kind: 'event', event: { name: 'news', news } }),
+      childSpi: () => this.#childSpi(),
+    }
+  }
+
+  start(now: Instant): void {
+    // What policies cover is closed before anything could pass.
+    this.#policiesDirty = true
+    this.#settle()
+    for (const policy of this.#options.policies) if (policy.initiate) this.#initiate(policy, now)
+    this.#settle()
+  }
+
+  stop(now: Instant): void {
+    this.#stopped = true
+    for (const attempt of this.#attempts.values()) attempt.stop()
+    this.#attempts.clear()
+    for (const session of [...this.#sessions.values()]) {
+      // The peer is told, and nobody waits for its answer.
+      if (session.state === 'established') session.delete('stopped', now)
+      session.close('stopped', false, now)
+    }
+    this.#outputs.push({ kind: 'event', event: { name: 'down', reason: 'stopped' } })
+  }
+
+  /** SAs for status: those that are not yet, or no more, established as well. */
+  sessions(): readonly Session[] {
+    return [...this.#sessions.values()]
+  }
+
+  receive({ carrier, payload }: Datagram, now: Instant): void {
+    if (carrier.kind !== 'udp') {
+      this.counters.add('ike.carrier')
+      return
+    }
+    const local = { address: carrier.local, port: carrier.localPort }
+    const remote = { address: carrier.remote, port: carrier.remotePort }
+    const bytes = this.#unmarked(payload, local.port)
+    if (bytes !== undefined) this.#hear(bytes, local, remote, now)
+    this.#settle()
+  }
+
+  /** RFC 7296 section 2.23: on port 4500 four zeros stand before IKE. A copy: it is decrypted in place. */
+  #unmarked(payload: Uint8Array, port: number): Uint8Array | undefined {
+    if (port !== NAT_PORT) return Uint8Array.from(payload)
+    if (payload.length === 1 && payload[0] === 0xff) return undefined
+    if (payload.length >= 4 && payload.subarray(0, 4).every((byte) => byte === 0))
+      return Uint8Array.from(payload.subarray(4))
+    this.counters.add('ike.marker')
+    return undefined
+  }
+
+  send(_packet: Packet, _now: Instant): void {
+    this.counters.add('send.noPath')
+  }
+
+  reached(pathId: string, lifetime: ReachedLifetime, now: Instant): void {
+    for (const session of this.#sessions.values()) {
+      const child = session.children.get(pathId)
+      if (child !== undefined) session.reached(child, lifetime, now)
+    }
+    this.#settle()
+  }
+
+  timeout(now: Instant): void {
+    while (this.#timers.runDue(now));
+    this.#settle()
+  }
+
+  poll(): Output<IkeEvent> | undefined {
+    return this.#outputs.shift()
+  }
+
+  nextTimeout(): Instant | undefined {
+    return this.#timers.next()
+  }
+
+  // --- what sessions and attempts tell ---------------------------------------------------------------------------
+
+  opened(attempt: Attempt, session: Session, now: Instant): void {
+    this.#attempts.delete(keyOf(attempt.spi))
+    this.#sessions.set(keyOf(session.ownSpi), session)
+    const others = [...this.#sessions.values()].some(
+      (other) => other !== session && other.remote.address.equals(session.remote.address),
+    )
+    authenticate(session, !others, now)
+  }
+
+  failed(attempt: Attempt, _reason: string, now: Instant): void {
+    this.#attempts.delete(keyOf(attempt.spi))
+    this.#retry(attempt.policy, now)
+  }
+
+  established(session: Session, now: Instant): void {
+    this.#failures.delete(session.policy.name)
+    this.#forgetHalfOpen(session)
+    this.#outputs.push({ kind: 'event', event: { name: 'up' } })
+    void now
+  }
+
+  adopt(session: Session): void {
+    this.#sessions.set(keyOf(session.ownSpi), session)
+  }
+
+  closed(session: Session, retry: boolean, now: Instant): void {
+    this.#sessions.delete(keyOf(session.ownSpi))
+    this.#forgetHalfOpen(session)
+    if (this.#stopped) return
+    if (![...this.#sessions.values()].some(({ state }) => state === 'established'))
+      this.#outputs.push({ kind: 'event', event: { name: 'down', reason: 'no peer' } })
+    if (retry && session.policy.initiate && !this.#isServed(session.policy)) this.#retry(session.policy, now)
+  }
+
+  /** Whether an SA of this policy stands or is on its way. */
+  #isServed({ name }: IkePolicy): boolean {
+    return (
+      [...this.#attempts.values()].some(({ policy }) => policy.name === name) ||
+      [...this.#sessions.values()].some(
+        ({ policy, state }) =>
+          policy.name === name && (state === 'established' || state === 'authenticating'),
+      )
+    )
+  }
+
+  initialContact(session: Session, now: Instant): void {
+    for (const other of [...this.#sessions.values()]) {
+      if (other === session || other.peerId === undefined || session.peerId === undefined) continue
+      if (sameIdentity(other.peerId, session.peerId)) other.close('the peer has begun anew', false, now)
+    }
+  }
+
+  // --- beginnings -------------------------------------------------------------------------------------------------
+
+  #initiate(policy: IkePolicy, now: Instant): void {
+    const port = policy.forceUdp ? NAT_PORT : IKE_PORT
+    const attempt = new Attempt(
+      this.#context,
+      policy,
+      { address: policy.local, port },
+      { address: policy.peer.address, port },
+      this,
+    )
+    this.#attempts.set(keyOf(attempt.spi), attempt)
+    attempt.start(now)
+  }
+
+  #retry(policy: IkePolicy, now: Instant): void {
+    const failures = this.#failures.get(policy.name) ?? 0
+    this.#failures.set(policy.name, failures + 1)
+    this.#timers.schedule(instantAt(now + retryAfter(failures)), (at) => {
+      if (!this.#stopped && !this.#isServed(policy)) this.#initiate(policy, at)
+    })
+  }
+
+  // --- messages ---------------------------------------------------------------------------------------------------
+
+  #hear(bytes: Uint8Array, local: Endpoint, remote: Endpoint, now: Instant): void {
+    let header: IkeHeader
+    try {
+      header = parseIkeHeader(bytes)
+    } catch (error) {
+      this.#malformed(error)
+      return
+    }
+    if (header.length !== bytes.length) {
+      this.counters.add('ike.length')
+      return
+    }
+    if (header.majorVersion !== 2) {
+      this.#otherVersion(header, local, remote)
+      return
+    }
+    const fromInitiator = (header.flags & IKE_FLAG_INITIATOR) !== 0
+    if (header.exchangeType === IkeExchange.ikeSaInit) this.#hearInit(header, bytes, local, remote, now)
+    else {
+      const session = this.#sessions.get(keyOf(fromInitiator ? header.responderSpi : header.initiatorSpi))
+      if (session === undefined) this.counters.add('ike.spi')
+      else {
+        this.#received(header, local, remote, session.policy, now)
+        session.receive(header, bytes, local, remote, now)
+      }
+    }
+  }
+
+  #hearInit(header: IkeHeader, bytes: Uint8Array, local: Endpoint, remote: Endpoint, now: Instant): void {
+    const isResponse = (header.flags & IKE_FLAG_RESPONSE) !== 0
+    if (header.messageId !== 0) {
+      this.counters.add('ike.messageId')
+      return
+    }
+    const attempt = isResponse ? this.#attempts.get(keyOf(header.initiatorSpi)) : undefined
+    if (isResponse && attempt === undefined) {
+      this.counters.add('ike.spi')
+      return
+    }
+    let payloads: IkePayload[]
+    try {
+      payloads = parseIkePayloads(bytes, header.nextPayload, IKE_HEADER_LENGTH, header.length).map(
+        (placed) => placed.payload,
+      )
+    } catch (error) {
+      this.#malformed(error)
+      return
+    }
+    if (attempt !== undefined) {
+      this.#received(header, local, remote, attempt.policy, now)
+      attempt.receive(header, payloads, bytes, now)
+    } else this.#answerInit(header, payloads, bytes, local, remote, now)
+  }
+
+  #answerInit(
+    header: IkeHeader,
+    payloads: readonly IkePayload[],
+    bytes: Uint8Array,
+    local: Endpoint,
+    remote: Endpoint,
+    now: Instant,
+  ): void {
+    if (header.responderSpi.some((byte) => byte !== 0) || (header.flags & IKE_FLAG_INITIATOR) === 0) {
+      this.counters.add('ike.init')
+      return
+    }
+    const peer = `${remote.address}`
+    const key = `${keyOf(header.initiatorSpi)} ${peer} ${remote.port}`
+    const before = this.#halfOpen.get(key)
+    if (before !== undefined) {
+      // RFC 7296 section 2.1: the same request, the same answer.
+      if (same(before.request, bytes)) this.#transmit(local, remote, before.answer)
+      this.counters.add('ike.repeated')
+      return
+    }
+    const candidates = this.#options.policies.filter(
+      (policy) => policy.local.equals(local.address) && policy.peer.contains(remote.address),
+    )
+    if (candidates.length === 0) {
+      // Nobody that we expect: it learns nothing, not even that we are here.
+      this.counters.add('ike.policy')
+      return
+    }
+    const ofPeer = this.#halfOpenOf.get(peer) ?? 0
+    const proved = this.#isProved(payloads, header, remote, now)
+    const crowded = this.#halfOpen.size >= COOKIE_FROM || ofPeer >= COOKIE_FROM_PEER
+    if (crowded && !proved) {
+      this.#demandCookie(header, payloads, local, remote, now)
+      return
+    }
+    if (this.#halfOpen.size >= HALF_OPEN_MAX || ofPeer >= HALF_OPEN_MAX_PEER) {
+      this.counters.add('ike.halfOpen')
+      return
+    }
+    const context = this.#context
+    const answer = answerInit(context, candidates, header, payloads, bytes, local, remote, this, now)
+    // Nobody is to be flooded through us: more than was sent goes only to an address that is proved.
+    if (answer.bytes.length > bytes.length && !proved) {
+      answer.session?.close('its address is to be proved first', false, now)
+      this.#demandCookie(header, payloads, local, remote, now)
+      return
+    }
+    const policy = candidates[0]!
+    this.#received(header, local, remote, answer.session?.policy ?? policy, now)
+    if (answer.problem !== undefined)
+      context.tell(
+        { kind: 'problem', spi: header.initiatorSpi, local, remote, policy, ...answer.problem },
+        now,
+      )
+    if (answer.session !== undefined) {
+      this.#sessions.set(keyOf(answer.session.ownSpi), answer.session)
+      this.#halfOpen.set(key, { session: answer.session, peer, request: bytes, answer: answer.bytes })
+      this.#halfOpenOf.set(peer, ofPeer + 1)
+    }
+    this.#transmit(local, remote, answer.bytes)
+    this.#sent(answer.bytes, header.initiatorSpi, local, remote, policy, now)
+  }
+
+  #forgetHalfOpen(session: Session): void {
+    for (const [key, half] of this.#halfOpen) {
+      if (half.session !== session) continue
+      this.#halfOpen.delete(key)
+      const left = (this.#halfOpenOf.get(half.peer) ?? 1) - 1
+      if (left > 0) this.#halfOpenOf.set(half.peer, left)
+      else this.#halfOpenOf.delete(half.peer)
+    }
+  }
+
+  #secrets(now: Instant): { version: number; secret: Uint8Array; before: Uint8Array } {
+    const fresh = (): Uint8Array => this.#options.random.fill(new Uint8Array(32))
+    if (this.#cookie === undefined)
+      this.#cookie = { version: 0, secret: fresh(), before: fresh(), since: now }
+    else if (now - this.#cookie.since >= COOKIE_SECRET_MICROSECONDS)
+      this.#cookie = {
+        version: (this.#cookie.version + 1) & 0xff,
+        secret: fresh(),
+        before: this.#cookie.secret,
+        since: now,
+      }
+    return this.#cookie
+  }
+
+  /** Whether the request carries a cookie of ours. */
+  #isProved(payloads: readonly IkePayload[], header: IkeHeader, remote: Endpoint, now: Instant): boolean {
+    const cookie = findNotify(payloads, NotifyType.cookie)?.data
+    const nonce = findPayload(payloads, 'Nonce')?.data
+    if (cookie === undefined || nonce === undefined) return false
+    const { version, secret, before } = this.#secrets(now)
+    const right = [
+      makeCookie(secret, version, nonce, remote, header.initiatorSpi),
+      makeCookie(before, (version - 1) & 0xff, nonce, remote, header.initiatorSpi),
+    ].some((ours) => cookie.length === ours.length && constantTimeEqual(cookie, 0, ours, 0, ours.length))
+    if (!right) this.counters.add('ike.cookie')
+    return right
+  }
+
+  #demandCookie(
+    header: IkeHeader,
+    payloads: readonly IkePayload[],
+    local: Endpoint,
+    remote: Endpoint,
+    now: Instant,
+  ): void {
+    this.counters.add('ike.cookie.demanded')
+    const nonce = findPayload(payloads, 'Nonce')?.data
+    if (nonce === undefined) return
+    const { version, secret } = this.#secrets(now)
+    const cookie = makeCookie(secret, version, nonce, remote, header.initiatorSpi)
+    this.#transmit(local, remote, plainAnswer(header, [notify(NotifyType.cookie, cookie)]))
+  }
+
+  /** RFC 7296 section 2.5: a higher version is told which one is spoken. */
+  #otherVersion(header: IkeHeader, local: Endpoint, remote: Endpoint): void {
+    this.counters.add('ike.version')
+    if (header.majorVersion > 2 && (header.flags & IKE_FLAG_RESPONSE) === 0)
+      this.#transmit(local, remote, plainAnswer(header, [notify(NotifyType.invalidMajorVersion)]))
+  }
+
+  #malformed(error: unknown): void {
+    if (!(error instanceof ParseError)) throw error
+    this.counters.add(error.reason)
+  }
+
+  #received(header: IkeHeader, local: Endpoint, remote: Endpoint, policy: IkePolicy, now: Instant): void {
+    const { initiatorSpi: spi, exchangeType: exchange, messageId, length } = header
+    const isResponse = (header.flags & IKE_FLAG_RESPONSE) !== 0
+    this.#context.tell(
+      { kind: 'received', spi, local, remote, policy, exchange, isResponse, messageId, length },
+      now,
+    )
+  }
+
+  #sent(
+    bytes: Uint8Array,
+    spi: Uint8Array,
+    local: Endpoint,
+    remote: Endpoint,
+    policy: IkePolicy,
+    now: Instant,
+  ): void {
+    const exchange = IkeExchange.ikeSaInit
+    this.#context.tell(
+      {
+        kind: 'sent',
+        spi,
+        local,
+        remote,
+        policy,
+        exchange,
+        isResponse: true,
+        messageId: 0,
+        length: bytes.length,
+      },
+      now,
+    )
+  }
+
+  #transmit(local: Endpoint, remote: Endpoint, bytes: Uint8Array): void {
+    const marked = local.port === NAT_PORT && bytes.length > 1
+    const payload = new Uint8Array(bytes.length + (marked ? 4 : 0))
+    payload.set(bytes, marked ? 4 : 0)
+    this.#outputs.push({
+      kind: 'transmit',
+      datagram: {
+        carrier: {
+          kind: 'udp',
+          protocol: 17,
+          local: local.address,
+          remote: remote.address,
+          localPort: local.port,
+          remotePort: remote.port,
+        },
+        payload,
+      },
+    })
+  }
+
+  #childSpi(): number {
+    for (;;) {
+      const spi = this.#options.random.uint32()
+      // RFC 4303 section 2.1: to 255 reserved.
+      if (spi < 256 || this.#childSpis.has(spi)) continue
+      this.#childSpis.add(spi)
+      return spi
+    }
+  }
+
+  /** Policies last: what they lead into stands by then. */
+  #settle(): void {
+    if (!this.#policiesDirty) return
+    this.#policiesDirty = false
+    const live = new Set<number>()
+    for (const session of this.#sessions.values())
+      for (const child of session.children.values()) live.add(child.spiIn)
+    if (this.#childSpis.size > 4 * live.size + 1024)
+      for (const spi of this.#childSpis) if (!live.has(spi)) this.#childSpis.delete(spi)
+    this.#outputs.push({ kind: 'policies', policies: this.#policies() })
+  }
+
+  /** Flows of a policy with one peer are closed while no child stands; children's own selectors lead into their paths. */
+  #policies(): PolicySpec[] {
+    const byKey = new Map<string, PolicySpec>()
+    const add = (policy: PolicySpec): void => {
+      const { paths, where, ...rest } = policy
+      const key = JSON.stringify(rest, (_name, value: unknown) =>
+        value instanceof Uint8Array ? hexOf(value, 0, value.length) : value,
+      )
+      const before = byKey.get(key)
+      byKey.set(key, {
+        ...rest,
+        paths: [...new Set([...(before?.paths ?? []), ...paths])],
+        ...(where === undefined ? {} : { where }),
+      })
+    }
+    for (const session of this.#sessions.values()) for (const policy of session.policies()) add(policy)
+    for (const { flows, peer, where } of this.#options.policies)
+      if (peer.length === 8 * peer.address.bytes.length)
+        for (const { local, remote } of flows)
+          for (const policy of policiesOf([local], [remote], [], where)) add(policy)
+    return [...byKey.values()]
+  }
+}
+
+const keyOf = (spi: Uint8Array): string => hexOf(spi, 0, 8)
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

@@ -1,0 +1,253 @@
+/** A child in an exchange (RFC 7296 sections 1.2, 1.3.1): what is offered and answered, the same in both of its exchanges. */
+import type { Instant } from '../../base/index.js'
+import { KEY_EXCHANGES, type KeyExchange, nodeKeyExchange } from '../../crypto/index.js'
+import { type IkePayload, NotifyType } from '../../wire/ike/index.js'
+import {
+  asksTransport,
+  type Child,
+  isWithin,
+  narrow,
+  readTraffic,
+  spiBytes,
+  spiNumber,
+  trafficPayloads,
+  wantedTraffic,
+} from './children.js'
+import { findError, findPayload, notify } from './init.js'
+import { deriveChildKeys, type IkeNonces } from './keys.js'
+import { meaningOf } from './meanings.js'
+import { checkChoice, type Mismatch, negotiate } from './negotiate.js'
+import type { Flow } from './policy.js'
+import { formatSelector } from './selectors.js'
+import type { Session } from './session.js'
+import { proposalsOf, type Suite, transformsOf } from './suites.js'
+
+/** Our half of a child under way. */
+export interface ChildOffer {
+  readonly spi: number
+  readonly suites: readonly Suite[]
+  readonly payloads: readonly IkePayload[]
+  /** CREATE_CHILD_SA with a key exchange of its own. */
+  readonly exchange?: KeyExchange
+}
+
+/** IKE_AUTH makes no key exchange for its child (RFC 7296 section 1.2). */
+const withoutExchange = (suites: readonly Suite[]): Suite[] =>
+  suites.map((suite) => ({ ...suite, keyExchange: [] }))
+
+/** `first`: of IKE_AUTH. `traffic`: of the child that is to be made anew. */
+export function offerChild(session: Session, first: boolean, nonce?: Uint8Array, old?: Child): ChildOffer {
+  const { policy, context } = session
+  const spi = context.childSpi()
+  const suites = first ? withoutExchange(policy.childSuites) : policy.childSuites
+  const proposals = []
+  for (const suite of suites)
+    proposals.push(...proposalsOf(suite, policy.childProtocol, spiBytes(spi), proposals.length + 1))
+  const group = suites.find(({ keyExchange }) => keyExchange.length > 0)?.keyExchange[0]
+  const exchange = group === undefined ? undefined : nodeKeyExchange(group, context.random)
+  const { local, remote } = old?.traffic ?? wantedTraffic(policy)
+  return {
+    spi,
+    suites,
+    ...(exchange === undefined ? {} : { exchange }),
+    payloads: [
+      ...(policy.mode === 'transport' ? [notify(NotifyType.useTransportMode)] : []),
+      { kind: 'SA', proposals },
+      ...(nonce === undefined ? [] : [{ kind: 'Nonce' as const, data: nonce }]),
+      ...(exchange === undefined
+        ? []
+        : [{ kind: 'KE' as const, method: exchange.algorithm.id, data: exchange.value }]),
+      ...trafficPayloads(local, remote),
+    ],
+  }
+}
+
+export interface Failure {
+  readonly text: string
+  readonly mend: string
+  /** The notify to answer with. */
+  readonly notify: number
+  /** Of INVALID_KE_PAYLOAD: the group that is wanted. */
+  readonly data?: Uint8Array
+}
+
+const mismatchFailure = ({ what, offered, accepted }: Mismatch): Failure => ({
+  text: `no proposal chosen: the peer offers ${what} ${offered}, we accept ${accepted}`,
+  mend: `add ${what} ${offered.split(' | ')[0]} to childsa, or change it at the peer`,
+  notify: NotifyType.noProposalChosen,
+})
+
+/** What the responder has made of our offer: a child, or what went wrong. */
+export function completeChild(
+  session: Session,
+  offer: ChildOffer,
+  answer: readonly IkePayload[],
+  nonces: IkeNonces,
+  now: Instant,
+  old?: Child,
+): Child | Failure {
+  const { policy } = session
+  const sa = findPayload(answer, 'SA')
+  const [tsi, tsr] = [findPayload(answer, 'TSi'), findPayload(answer, 'TSr')]
+  if (sa === undefined || tsi === undefined || tsr === undefined) {
+    const error = findError(answer)
+    return error === undefined
+      ? {
+          text: 'the answer has no SA or no traffic selectors',
+          mend: 'look at the peer’s log',
+          notify: NotifyType.invalidSyntax,
+        }
+      : { ...meaningOf(error.type), notify: error.type }
+  }
+  const offered = findPayload(offer.payloads, 'SA')!.proposals
+  const choice = checkChoice(sa.proposals, offered, offer.suites, policy.childProtocol, {
+    spiLength: 4,
+    ignoreKeyExchange: offer.exchange === undefined,
+  })
+  if (!('agreed' in choice)) return mismatchFailure(choice)
+  const secret = exchangeSecret(offer, answer, choice.agreed.keyExchange !== undefined)
+  if (secret === 'refused')
+    return {
+      text: 'the peer’s key exchange value is none',
+      mend: 'look at the peer',
+      notify: NotifyType.invalidSyntax,
+    }
+  const asked = old?.traffic ?? wantedTraffic(policy)
+  const [local, remote] = [readTraffic(tsi), readTraffic(tsr)]
+  if (!isWithin(asked.local, local) || !isWithin(asked.remote, remote))
+    return {
+      text: `the peer widened what was asked for: ${[...local, ...remote].map(formatSelector).join(', ')}`,
+      mend: 'a peer may narrow, not widen (RFC 7296 section 2.9): mend the peer',
+      notify: NotifyType.tsUnacceptable,
+    }
+  const transport = asksTransport(answer)
+  if (transport !== (policy.mode === 'transport'))
+    return {
+      text: `the peer wants ${transport ? 'transport' : 'tunnel'} mode, the policy says ${policy.mode}`,
+      mend: 'write transport or tunnel on both sides',
+      notify: NotifyType.noProposalChosen,
+    }
+  const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, secret)
+  return {
+    id: session.nextChildId(),
+    spiIn: offer.spi,
+    spiOut: spiNumber(choice.proposal.spi),
+    agreed: choice.agreed,
+    traffic: { local, remote, mode: policy.mode },
+    keys: { outbound: keys.initiator, inbound: keys.responder },
+    since: now,
+    state: 'installed',
+  }
+}
+
+function exchangeSecret(
+  { exchange }: ChildOffer,
+  answer: readonly IkePayload[],
+  agreed: boolean,
+): Uint8Array | undefined | 'refused' {
+  const ke = findPayload(answer, 'KE')
+  if (exchange === undefined) return undefined
+  if (!agreed) return ke === undefined ? undefined : 'refused'
+  if (ke === undefined || ke.method !== exchange.algorithm.id) return 'refused'
+  return exchange.finish(ke.data) ?? 'refused'
+}
+
+/**
+ * Answers a request for a child. `nonces`: the responder's is ours, made by the caller, who answers with it where this
+ * is CREATE_CHILD_SA.
+ */
+export function answerChild(
+  session: Session,
+  request: readonly IkePayload[],
+  first: boolean,
+  nonces: IkeNonces,
+  now: Instant,
+): { readonly child: Child; readonly payloads: readonly IkePayload[] } | Failure {
+  const { policy, context } = session
+  const sa = findPayload(request, 'SA')
+  const [tsi, tsr] = [findPayload(request, 'TSi'), findPayload(request, 'TSr')]
+  if (sa === undefined || tsi === undefined || tsr === undefined)
+    return {
+      text: 'a request without SA or traffic selectors',
+      mend: 'mend the peer',
+      notify: NotifyType.invalidSyntax,
+    }
+  const ke = first ? undefined : findPayload(request, 'KE')
+  const suites = first ? withoutExchange(policy.childSuites) : policy.childSuites
+  const choice = negotiate(sa.proposals, suites, policy.childProtocol, {
+    spiLength: 4,
+    ignoreKeyExchange: first,
+    ...(ke === undefined ? {} : { preferredKeyExchange: ke.method }),
+  })
+  if (!('agreed' in choice)) return mismatchFailure(choice)
+  const spiOut = spiNumber(choice.proposal.spi)
+  // RFC 4303 section 2.1: reserved.
+  if (spiOut < 256) return { text: 'a reserved SPI', mend: 'mend the peer', notify: NotifyType.invalidSyntax }
+  const group = choice.agreed.keyExchange
+  let exchange: KeyExchange | undefined
+  let secret: Uint8Array | undefined
+  if (group !== undefined) {
+    const { id } = KEY_EXCHANGES[group]
+    if (ke === undefined || ke.method !== id)
+      return {
+        text: `the peer sent no value for ${group}`,
+        mend: 'nothing: it is asked to try again',
+        notify: NotifyType.invalidKePayload,
+        data: Uint8Array.of(id >> 8, id & 0xff),
+      }
+    exchange = nodeKeyExchange(group, context.random)
+    secret = exchange.finish(ke.data)
+    if (secret === undefined)
+      return {
+        text: 'the peer’s key exchange value is none',
+        mend: 'mend the peer',
+        notify: NotifyType.invalidSyntax,
+      }
+  }
+  const [theirs, ours] = [readTraffic(tsi), readTraffic(tsr)]
+  const common = narrow(policy.flows, ours, theirs)
+  if (common === undefined)
+    return {
+      text: `traffic selectors: the peer asks for ${describe(theirs)} to ${describe(ours)}, the policy has ${describeFlows(policy.flows)}`,
+      mend: 'compare from and to: what is from here has to be to there',
+      notify: NotifyType.tsUnacceptable,
+    }
+  const transport = asksTransport(request) && policy.mode === 'transport'
+  if (policy.mode === 'transport' && !transport)
+    return {
+      text: 'the peer wants tunnel mode, the policy says transport',
+      mend: 'write transport or tunnel on both sides',
+      notify: NotifyType.noProposalChosen,
+    }
+  const spiIn = context.childSpi()
+  const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, secret)
+  const child: Child = {
+    id: session.nextChildId(),
+    spiIn,
+    spiOut,
+    agreed: choice.agreed,
+    traffic: { ...common, mode: policy.mode },
+    keys: { inbound: keys.initiator, outbound: keys.responder },
+    since: now,
+    state: 'installed',
+  }
+  const { number, protocol } = choice.proposal
+  const answer = { number, protocol, spi: spiBytes(spiIn), transforms: transformsOf(choice.agreed) }
+  return {
+    child,
+    payloads: [
+      ...(transport ? [notify(NotifyType.useTransportMode)] : []),
+      { kind: 'SA', proposals: [answer] },
+      ...(first ? [] : [{ kind: 'Nonce' as const, data: nonces.responder }]),
+      ...(exchange === undefined
+        ? []
+        : [{ kind: 'KE' as const, method: exchange.algorithm.id, data: exchange.value }]),
+      ...trafficPayloads(common.remote, common.local),
+    ],
+  }
+}
+
+const describe = (selectors: Parameters<typeof formatSelector>[0][]): string =>
+  selectors.length === 0 ? 'nothing' : selectors.map(formatSelector).join(', ')
+const describeFlows = (flows: readonly Flow[]): string =>
+  flows.map(({ local, remote }) => `${formatSelector(remote)} to ${formatSelector(local)}`).join(', ')

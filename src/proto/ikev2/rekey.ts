@@ -1,0 +1,397 @@
+/**
+ * CREATE_CHILD_SA and INFORMATIONAL on an established SA (RFC 7296 sections 1.3, 1.4, 2.8, 2.25): children and the IKE SA
+ * itself made anew, before the old ones go, and what happens where both sides begin at once.
+ */
+import { type Duration, type Instant, seconds } from '../../base/index.js'
+import { KEY_EXCHANGES, nodeKeyExchange } from '../../crypto/index.js'
+import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
+import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
+import { findError, findNotify, findPayload, notify } from './init.js'
+import { deriveRekeyedIkeKeys, type IkeNonces } from './keys.js'
+import { meaningOf } from './meanings.js'
+import { checkChoice, negotiate } from './negotiate.js'
+import { answerChild, completeChild, offerChild } from './negotiate-child.js'
+import { compare } from './selectors.js'
+import { REKEYED_LIMIT, type RequestHandler, Session } from './session.js'
+import { type Agreed, proposalsOf, transformsOf } from './suites.js'
+
+const NONCE_LENGTH = 32
+/** Behind the answer that is under way. */
+const AT_ONCE: Duration = seconds(0)
+
+/** Bytes are compared as numbers of one length; of two lengths the shorter is extended with nothing (RFC 7296 section 2.8.1). */
+function lower(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const length = Math.min(a.length, b.length)
+  const order = compare(a.subarray(0, length), b.subarray(0, length))
+  return order < 0 || (order === 0 && a.length < b.length) ? a : b
+}
+const lowestOf = ({ initiator, responder }: IkeNonces): Uint8Array => lower(initiator, responder)
+
+/** The handlers of an established SA. */
+export const requests: Readonly<Record<number, RequestHandler>> = {
+  [IkeExchange.createChildSa]: answerCreate,
+  [IkeExchange.informational]: answerInformational,
+}
+
+/** Has a session make its children and itself anew when their time has come. */
+export function keepFresh(session: Session): void {
+  session.onChildSoft = (child, now) => rekeyChild(session, child, now)
+  session.onChildMissing = (now) => createChild(session, now)
+  session.onRekeyDue = (now) => rekeyIke(session, now)
+}
+
+// --- children ---------------------------------------------------------------------------------------------------
+
+/** A child where none stands (RFC 7296 section 1.3.1). */
+export function createChild(session: Session, now: Instant): void {
+  const nonce = session.context.random.fill(new Uint8Array(NONCE_LENGTH))
+  const offer = offerChild(session, false, nonce)
+  session.channel.send(
+    {
+      exchange: IkeExchange.createChildSa,
+      payloads: () =>
+        session.state === 'established' && session.children.size === 0 ? offer.payloads : undefined,
+      answered(answer, later) {
+        const theirs = findPayload(answer, 'Nonce')?.data
+        const nonces = { initiator: nonce, responder: theirs ?? nonce }
+        const child = completeChild(session, offer, answer, nonces, later)
+        if (!('notify' in child)) {
+          session.addChild(child, later)
+          return
+        }
+        session.tell({ kind: 'problem', text: `no child: ${child.text}`, mend: child.mend }, later)
+        session.timer('child', seconds(10), later, (at) => {
+          if (session.children.size === 0) createChild(session, at)
+        })
+      },
+      lost: (later) => session.lost(later),
+    },
+    now,
+  )
+}
+
+/** A child in the place of another; the old one goes when the new one stands. */
+export function rekeyChild(session: Session, old: Child, now: Instant): void {
+  if (old.state !== 'installed' || session.state !== 'established') return
+  old.state = 'rekeying'
+  const nonce = session.context.random.fill(new Uint8Array(NONCE_LENGTH))
+  const offer = offerChild(session, false, nonce, old)
+  const protocol = old.agreed.protocol === 'ah' ? IkeProtocol.ah : IkeProtocol.esp
+  const rekeySa: IkePayload = {
+    kind: 'N',
+    protocol,
+    spi: spiBytes(old.spiIn),
+    type: NotifyType.rekeySa,
+    data: new Uint8Array(0),
+  }
+  session.channel.send(
+    {
+      exchange: IkeExchange.createChildSa,
+      // The peer may have deleted it while this waited.
+      payloads: () => (session.children.get(old.id) === old ? [rekeySa, ...offer.payloads] : undefined),
+      answered(answer, later) {
+        const theirs = findPayload(answer, 'Nonce')?.data
+        const nonces = { initiator: nonce, responder: theirs ?? nonce }
+        const child = completeChild(session, offer, answer, nonces, later, old)
+        if ('notify' in child) {
+          old.state = 'installed'
+          session.tell({ kind: 'problem', text: `no new child: ${child.text}`, mend: child.mend }, later)
+          // RFC 7296 section 2.25: busy, or it is gone there. The old one serves until its end.
+          if (child.notify === NotifyType.childSaNotFound) session.dropChild(old, later)
+          else session.tryLater(old, later)
+          return
+        }
+        session.addChild(child, later)
+        settle(session, old, child, lowestOf(nonces), later)
+      },
+      lost: (later) => session.lost(later),
+    },
+    now,
+  )
+}
+
+/** RFC 7296 section 2.8.1: of two children made at once, the one with the lowest of the four nonces is given up. */
+function settle(session: Session, old: Child, ours: Child, lowest: Uint8Array, now: Instant): void {
+  const { rival } = old
+  if (rival === undefined || !session.children.has(rival.child.id)) {
+    old.state = 'installed'
+    session.deleteChild(old, now)
+    return
+  }
+  if (lower(lowest, rival.lowestNonce) === lowest) {
+    // Ours lost; the peer ends the old one.
+    old.state = 'old'
+    session.deleteChild(ours, now)
+    return
+  }
+  // The peer's lost, and the peer ends it. The old one is ours to end.
+  old.state = 'installed'
+  session.deleteChild(old, now)
+}
+
+function answerCreate(session: Session, request: readonly IkePayload[], now: Instant): readonly IkePayload[] {
+  const sa = findPayload(request, 'SA')
+  const nonce = findPayload(request, 'Nonce')
+  if (sa === undefined || nonce === undefined) return [notify(NotifyType.invalidSyntax)]
+  // RFC 7296 section 2.25.2: an SA on its way out makes nothing new.
+  if (session.state !== 'established') return [notify(NotifyType.temporaryFailure)]
+  if (sa.proposals[0]?.protocol === IkeProtocol.ike) return answerRekeyIke(session, request, now)
+  if (session.rekeying !== undefined) return [notify(NotifyType.temporaryFailure)]
+
+  const rekey = findNotify(request, NotifyType.rekeySa)
+  let old: Child | undefined
+  if (rekey !== undefined) {
+    // CVE-2023-23009, CVE-2023-38710: a protocol that is none, an SPI of another length.
+    if ((rekey.protocol !== IkeProtocol.esp && rekey.protocol !== IkeProtocol.ah) || rekey.spi.length !== 4)
+      return [notify(NotifyType.invalidSyntax)]
+    const spi = spiNumber(rekey.spi)
+    // What the peer sends with is what it calls its own inbound: our outbound.
+    old = [...session.children.values()].find(({ spiOut }) => spiOut === spi)
+    if (old === undefined) {
+      session.tell(
+        { kind: 'problem', text: `the peer wants child ${showSpi(spi)} made anew, which is not there` },
+        now,
+      )
+      return [
+        {
+          kind: 'N',
+          protocol: rekey.protocol,
+          spi: rekey.spi,
+          type: NotifyType.childSaNotFound,
+          data: new Uint8Array(0),
+        },
+      ]
+    }
+    if (old.state === 'closing') return [notify(NotifyType.temporaryFailure)]
+  }
+  const ours = session.context.random.fill(new Uint8Array(NONCE_LENGTH))
+  const nonces = { initiator: nonce.data, responder: ours }
+  const made = answerChild(session, request, false, nonces, now)
+  if ('notify' in made) {
+    session.tell({ kind: 'problem', text: `no child: ${made.text}`, mend: made.mend }, now)
+    return [notify(made.notify, made.data)]
+  }
+  if (old !== undefined) {
+    if (old.state === 'rekeying') old.rival = { child: made.child, lowestNonce: lowestOf(nonces) }
+    // Packets go by the old one until the peer has the new one: its delete says so.
+    else old.state = 'installed'
+    session.supersede(old)
+  }
+  session.addChild(made.child, now)
+  return made.payloads
+}
+
+// --- the IKE SA -------------------------------------------------------------------------------------------------
+
+/** A new IKE SA with all children of this one (RFC 7296 section 2.18). */
+export function rekeyIke(session: Session, now: Instant): void {
+  if (session.state !== 'established' || session.rekeying !== undefined) return
+  const { context, policy } = session
+  const { random } = context
+  const spi = random.fill(new Uint8Array(8))
+  const nonce = random.fill(new Uint8Array(NONCE_LENGTH))
+  const proposals = policy.ikeSuites.flatMap((suite, i) => proposalsOf(suite, 'ike', spi, i * 2 + 1))
+  // What was agreed upon before will be again.
+  const exchange = nodeKeyExchange(session.agreed.keyExchange!, random)
+  const rekeying: NonNullable<Session['rekeying']> = {}
+  session.channel.send(
+    {
+      exchange: IkeExchange.createChildSa,
+      payloads() {
+        if (
+          session.state !== 'established' ||
+          [...session.children.values()].some(({ state }) => state === 'rekeying')
+        )
+          return undefined
+        session.rekeying = rekeying
+        return [
+          { kind: 'SA', proposals },
+          { kind: 'Nonce', data: nonce },
+          { kind: 'KE', method: exchange.algorithm.id, data: exchange.value },
+        ]
+      },
+      answered(answer, later) {
+        session.rekeying = undefined
+        const sa = findPayload(answer, 'SA')
+        const theirs = findPayload(answer, 'Nonce')
+        const ke = findPayload(answer, 'KE')
+        if (sa === undefined || theirs === undefined || ke === undefined) {
+          const error = findError(answer)
+          const meaning =
+            error === undefined ? { text: 'an answer without SA, nonce or KE' } : meaningOf(error.type)
+          session.tell({ kind: 'problem', text: `no new IKE SA: ${meaning.text}` }, later)
+          session.tryLater(undefined, later)
+          return
+        }
+        const choice = checkChoice(sa.proposals, proposals, policy.ikeSuites, 'ike', { spiLength: 8 })
+        const secret = ke.method === exchange.algorithm.id ? exchange.finish(ke.data) : undefined
+        if (!('agreed' in choice) || secret === undefined) {
+          session.tell(
+            { kind: 'problem', text: 'no new IKE SA: the answer does not fit what was offered' },
+            later,
+          )
+          return
+        }
+        const nonces = { initiator: nonce, responder: theirs.data }
+        const spis = { initiator: spi, responder: choice.proposal.spi }
+        const next = successor(session, true, choice.agreed, secret, nonces, spis, later)
+        settleIke(session, next, rekeying.rival, lowestOf(nonces), later)
+      },
+      lost: (later) => session.lost(later),
+    },
+    now,
+  )
+}
+
+function answerRekeyIke(
+  session: Session,
+  request: readonly IkePayload[],
+  now: Instant,
+): readonly IkePayload[] {
+  const { context, policy } = session
+  const [sa, nonce, ke] = [
+    findPayload(request, 'SA')!,
+    findPayload(request, 'Nonce')!,
+    findPayload(request, 'KE'),
+  ]
+  // RFC 7296 section 2.25.2: children under way would be lost.
+  if ([...session.children.values()].some(({ state }) => state === 'rekeying' || state === 'closing'))
+    return [notify(NotifyType.temporaryFailure)]
+  const choice = negotiate(sa.proposals, policy.ikeSuites, 'ike', {
+    spiLength: 8,
+    ...(ke === undefined ? {} : { preferredKeyExchange: ke.method }),
+  })
+  if (!('agreed' in choice)) return [notify(NotifyType.noProposalChosen)]
+  const { id } = KEY_EXCHANGES[choice.agreed.keyExchange!]
+  if (ke === undefined || ke.method !== id)
+    return [notify(NotifyType.invalidKePayload, Uint8Array.of(id >> 8, id & 0xff))]
+  const exchange = nodeKeyExchange(choice.agreed.keyExchange!, context.random)
+  const secret = exchange.finish(ke.data)
+  if (secret === undefined) return [notify(NotifyType.invalidSyntax)]
+  const nonces = { initiator: nonce.data, responder: context.random.fill(new Uint8Array(NONCE_LENGTH)) }
+  const spis = { initiator: choice.proposal.spi, responder: context.random.fill(new Uint8Array(8)) }
+  const next = successor(session, false, choice.agreed, secret, nonces, spis, now)
+  if (session.rekeying === undefined) handOver(session, next, now)
+  else session.rekeying.rival = { session: next, lowestNonce: lowestOf(nonces) }
+  const { number } = choice.proposal
+  return [
+    {
+      kind: 'SA',
+      proposals: [
+        { number, protocol: IkeProtocol.ike, spi: spis.responder, transforms: transformsOf(choice.agreed) },
+      ],
+    },
+    { kind: 'Nonce', data: nonces.responder },
+    { kind: 'KE', method: id, data: exchange.value },
+  ]
+}
+
+function successor(
+  session: Session,
+  isInitiator: boolean,
+  agreed: Agreed,
+  secret: Uint8Array,
+  nonces: IkeNonces,
+  spis: { readonly initiator: Uint8Array; readonly responder: Uint8Array },
+  now: Instant,
+): Session {
+  const keys = deriveRekeyedIkeKeys(
+    agreed,
+    { prf: session.agreed.prf!, d: session.keys.d },
+    secret,
+    nonces,
+    spis,
+  )
+  const { policy, local, remote, options } = session
+  const { opening: _opening, ...kept } = options
+  const next = new Session(
+    { ...kept, isInitiator, spis, agreed, keys, policy, local, remote },
+    'established',
+    { ours: 0, theirs: 0 },
+    now,
+  )
+  next.peerId = session.peerId
+  keepFresh(next)
+  session.options.owner.adopt(next)
+  return next
+}
+
+function settleIke(
+  session: Session,
+  next: Session,
+  rival: { readonly session: Session; readonly lowestNonce: Uint8Array } | undefined,
+  lowest: Uint8Array,
+  now: Instant,
+): void {
+  if (rival === undefined || rival.session.state !== 'established') {
+    handOver(session, next, now)
+    session.delete('another IKE SA has taken its place', now)
+    return
+  }
+  if (lower(lowest, rival.lowestNonce) === lowest) {
+    // Ours lost: we end it; the peer ends the old one.
+    handOver(session, rival.session, now)
+    next.delete('both sides made one, and the other stays', now)
+    return
+  }
+  handOver(session, next, now)
+  session.delete('another IKE SA has taken its place', now)
+}
+
+/** All children go over; the old SA only waits for its end. */
+function handOver(session: Session, next: Session, now: Instant): void {
+  for (const child of session.children.values()) next.inherit(child)
+  session.children.clear()
+  session.enter('rekeyed', now)
+  next.start(now)
+  session.timer('rekeyed', REKEYED_LIMIT, now, (at) => session.close('the peer did not end it', false, at))
+}
+
+// --- INFORMATIONAL ----------------------------------------------------------------------------------------------
+
+function answerInformational(
+  session: Session,
+  request: readonly IkePayload[],
+  now: Instant,
+): readonly IkePayload[] | undefined {
+  const answer: IkePayload[] = []
+  for (const payload of request) {
+    if (payload.kind === 'D') {
+      if (payload.protocol === IkeProtocol.ike) {
+        // RFC 7296 section 1.4.1: an empty answer, and it is gone.
+        session.timer('deleted', AT_ONCE, now, (at) =>
+          session.close(
+            'deleted by the peer',
+            session.state === 'established' && session.policy.initiate,
+            at,
+          ),
+        )
+        return []
+      }
+      const ours = deleted(session, payload.spis, now)
+      if (ours.length > 0) answer.push({ kind: 'D', protocol: payload.protocol, spis: ours })
+    } else if (payload.kind === 'N' && payload.type === NotifyType.authenticationFailed) {
+      session.tell({ kind: 'problem', ...meaningOf(payload.type) }, now)
+      session.timer('deleted', AT_ONCE, now, (at) =>
+        session.close('the peer does not believe who we are', false, at),
+      )
+      return []
+    }
+  }
+  return answer
+}
+
+/** Ends the children that the peer sends with these SPIs; gives what we send with in answer. */
+function deleted(session: Session, spis: readonly Uint8Array[], now: Instant): Uint8Array[] {
+  const answer: Uint8Array[] = []
+  for (const bytes of spis) {
+    if (bytes.length !== 4) continue
+    const spi = spiNumber(bytes)
+    const child = [...session.children.values()].find(({ spiOut }) => spiOut === spi)
+    if (child === undefined) continue
+    // RFC 7296 section 1.4.1: where both delete it at once, the answer leaves it out.
+    if (child.state !== 'closing') answer.push(spiBytes(child.spiIn))
+    session.dropChild(child, now)
+  }
+  return answer
+}

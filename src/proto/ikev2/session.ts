@@ -1,0 +1,503 @@
+/**
+ * One IKE SA: its state, its keys, and what it lets its peer do. What the exchanges are about stands beside: establish.ts
+ * (the first two), rekey.ts (CREATE_CHILD_SA), children.ts.
+ */
+import { after, type Duration, type Instant, type QueuedTimer, seconds } from '../../base/index.js'
+import { hexOf } from '../../wire/field.js'
+import { IkeExchange, type IkeHeader, type IkePayload, NotifyType } from '../../wire/ike/index.js'
+import type { PolicySpec, ReachedLifetime } from '../machine.js'
+import { Channel } from './channel.js'
+import { type Carriage, type Child, pathOf, policiesOf, rekeyAfter, showSpi, spiBytes } from './children.js'
+import { type Endpoint, formatEndpoint, type IkeContext, NAT_PORT, sameEndpoint } from './context.js'
+import { EncryptedPayloads } from './encrypted.js'
+import type { Identity } from './identity.js'
+import { notify } from './init.js'
+import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
+import type { IkePolicy } from './policy.js'
+import { formatSelector } from './selectors.js'
+import type { Agreed } from './suites.js'
+
+/**
+ * `half-open`: keys stand, nobody has proved who they are. `established`: both have. `rekeyed`: another IKE SA has taken
+ * its children, its end is under way. `closing`: a delete of ours is under way.
+ */
+export type SessionState = 'half-open' | 'authenticating' | 'established' | 'rekeyed' | 'closing' | 'closed'
+
+/**
+ * What the peer may ask for, by state. Everything else is refused before anything looks at it: CVE-2019-12312 (an
+ * INFORMATIONAL before anybody is authenticated), CVE-2014-2338 (a rekeying of what is not established).
+ */
+const ALLOWED: Readonly<Record<SessionState, readonly number[]>> = {
+  'half-open': [IkeExchange.ikeAuth],
+  authenticating: [],
+  established: [IkeExchange.createChildSa, IkeExchange.informational],
+  rekeyed: [IkeExchange.informational, IkeExchange.createChildSa],
+  closing: [IkeExchange.informational],
+  closed: [],
+}
+
+/** How long a responder waits for IKE_AUTH. */
+export const HALF_OPEN_LIMIT: Duration = seconds(30)
+/** How long an SA that has handed everything on waits to be deleted. */
+export const REKEYED_LIMIT: Duration = seconds(60)
+/** Largest message that goes whole: what every path takes (RFC 7383 section 2.5.2). */
+const FRAGMENT_SIZE: Readonly<Record<4 | 6, number>> = { 4: 548, 6: 1232 }
+
+/** What only the first two exchanges need. */
+export interface Opening {
+  readonly nonces: IkeNonces
+  /** Both messages of IKE_SA_INIT, whole: what is signed. */
+  readonly initRequest: Uint8Array
+  readonly initResponse: Uint8Array
+  /** RFC 7427: what the peer verifies with. */
+  readonly peerHashes: ReadonlySet<number> | undefined
+  /** Policies that the peer's address allows, the one that was negotiated with first. */
+  readonly candidates: readonly IkePolicy[]
+}
+
+export interface SessionOptions {
+  readonly context: IkeContext
+  /** Of this IKE SA: who sent the first message of it. */
+  readonly isInitiator: boolean
+  readonly spis: IkeSpis
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly policy: IkePolicy
+  readonly agreed: Agreed
+  readonly keys: IkeKeys
+  readonly peerFragments: boolean
+  readonly udp: boolean
+  /** We are behind a NAT: its mapping has to be kept (RFC 3948 section 4). */
+  readonly behindNat: boolean
+  readonly opening?: Opening
+  /** The peer's requests, by exchange. */
+  readonly requests: Readonly<Record<number, RequestHandler>>
+  readonly owner: SessionOwner
+}
+
+export type RequestHandler = (
+  session: Session,
+  payloads: readonly IkePayload[],
+  now: Instant,
+) => readonly IkePayload[] | undefined
+
+export interface SessionOwner {
+  /** It stands no more. `retry`: what it did is to be begun again. */
+  closed(session: Session, retry: boolean, now: Instant): void
+  established(session: Session, now: Instant): void
+  /** An SA that took over from another. */
+  adopt(session: Session): void
+  /** The peer has no other SA with us (RFC 7296 section 2.4): what we think it has is gone. */
+  initialContact(session: Session, now: Instant): void
+}
+
+export class Session {
+  readonly options: SessionOptions
+  readonly context: IkeContext
+  readonly spis: IkeSpis
+  readonly agreed: Agreed
+  readonly keys: IkeKeys
+  readonly isInitiator: boolean
+  readonly channel: Channel
+  readonly children: Map<string, Child> = new Map()
+  policy: IkePolicy
+  local: Endpoint
+  remote: Endpoint
+  state: SessionState
+  opening: Opening | undefined
+  peerId: Identity | undefined
+  readonly since: Instant
+  lastHeard: Instant
+  /** An exchange of ours that makes the IKE SA anew, and what the peer's of the same time has made. */
+  rekeying: { rival?: { readonly session: Session; readonly lowestNonce: Uint8Array } } | undefined
+  readonly #timers = new Map<string, QueuedTimer>()
+  /** Where the message under way came from and to. */
+  #arrival: { readonly local: Endpoint; readonly remote: Endpoint }
+  #childNumber = 0
+
+  constructor(
+    options: SessionOptions,
+    state: SessionState,
+    firstIds: { ours: number; theirs: number },
+    now: Instant,
+  ) {
+    const { context, isInitiator, spis, keys, agreed, local, remote, policy, opening } = options
+    this.options = options
+    this.context = context
+    this.isInitiator = isInitiator
+    this.spis = spis
+    this.agreed = agreed
+    this.keys = keys
+    this.policy = policy
+    this.local = local
+    this.remote = remote
+    this.#arrival = { local, remote }
+    this.state = state
+    this.opening = opening
+    this.since = now
+    this.lastHeard = now
+    this.channel = new Channel(
+      {
+        isInitiator,
+        initiatorSpi: spis.initiator,
+        responderSpi: spis.responder,
+        random: context.random,
+        timers: context.timers,
+        counters: context.counters,
+        ...(options.peerFragments && policy.fragmentation
+          ? { fragmentSize: FRAGMENT_SIZE[local.address.family] }
+          : {}),
+        transmit: (bytes, at) => this.#transmit(bytes, at),
+        request: (exchange, payloads, at) => this.#request(exchange, payloads, at),
+        alive: (at) => this.#heard(at),
+      },
+      firstIds,
+    )
+    const ours = new EncryptedPayloads(
+      context.provider,
+      agreed,
+      isInitiator ? keys.ei : keys.er,
+      isInitiator ? keys.ai : keys.ar,
+    )
+    const theirs = new EncryptedPayloads(
+      context.provider,
+      agreed,
+      isInitiator ? keys.er : keys.ei,
+      isInitiator ? keys.ar : keys.ai,
+    )
+    this.channel.install(ours, theirs)
+    if (state === 'half-open')
+      this.timer('half-open', HALF_OPEN_LIMIT, now, (at) => this.close('nobody authenticated', false, at))
+    if (options.behindNat) this.#keepNat(now)
+  }
+
+  get spi(): Uint8Array {
+    return this.spis.initiator
+  }
+  /** Ours of the two: what messages to us are found by. */
+  get ownSpi(): Uint8Array {
+    return this.isInitiator ? this.spis.initiator : this.spis.responder
+  }
+
+  get carriage(): Carriage {
+    return { local: this.local, remote: this.remote, udp: this.options.udp }
+  }
+
+  /** A message that is ours by its SPIs. */
+  receive(header: IkeHeader, bytes: Uint8Array, local: Endpoint, remote: Endpoint, now: Instant): void {
+    this.#arrival = { local, remote }
+    this.channel.receive(header, bytes, now)
+  }
+
+  /**
+   * What has just come is authentic. RFC 7296 section 2.23: so it may move the peer, which goes over to port 4500 for its
+   * second exchange, and whose NAT may put it elsewhere at any time.
+   */
+  #heard(now: Instant): void {
+    this.lastHeard = now
+    const { local, remote } = this.#arrival
+    if (sameEndpoint(remote, this.remote) && sameEndpoint(local, this.local)) return
+    if (this.state === 'half-open') {
+      this.local = local
+      this.remote = remote
+    } else if (this.options.udp && !this.options.behindNat && this.state === 'established')
+      this.#move(local, remote, now)
+  }
+
+  /** A named deadline; one of the same name takes its place. */
+  timer(name: string, wait: Duration, now: Instant, run: (at: Instant) => void): void {
+    this.clearTimer(name)
+    const timer = this.context.timers.schedule(after(now, wait), (at) => {
+      this.#timers.delete(name)
+      if (this.state !== 'closed') run(at)
+    })
+    this.#timers.set(name, timer)
+  }
+
+  clearTimer(name: string): void {
+    this.#timers.get(name)?.cancel()
+    this.#timers.delete(name)
+  }
+
+  enter(state: SessionState, now: Instant, reason?: string): void {
+    const from = this.state
+    this.state = state
+    this.tell({ kind: 'state', from, to: state, ...(reason === undefined ? {} : { reason }) }, now)
+    if (state === 'rekeyed') for (const name of ['rekey', 'expiry', 'dpd']) this.clearTimer(name)
+    if (state !== 'established') return
+    this.clearTimer('half-open')
+    this.opening = undefined
+    this.start(now)
+    this.options.owner.established(this, now)
+  }
+
+  /** From now on it is watched: whether its peer lives, and when its own time is over. */
+  start(now: Instant): void {
+    this.#watch(now)
+  }
+
+  /** A child of the peer's making takes the place of this one, which serves until the peer ends it. */
+  supersede(child: Child): void {
+    child.softAt = undefined
+    this.#arm(child)
+  }
+
+  /** It could not be made anew: it is tried again before its end. */
+  tryLater(child: Child | undefined, now: Instant): void {
+    const wait = seconds(3 + this.context.random.below(5))
+    if (child === undefined) this.timer('rekey', wait, now, (at) => this.onRekeyDue?.(at))
+    else {
+      child.softAt = after(now, wait)
+      this.#arm(child)
+    }
+  }
+
+  /** A child of the SA that this one takes over from: its path stays as it is. */
+  inherit(child: Child): void {
+    this.children.set(child.id, child)
+    this.#arm(child)
+  }
+
+  #arm(child: Child): void {
+    disarm(child)
+    const { softAt, hardAt } = child
+    const { timers } = this.context
+    child.timers = [
+      ...(softAt === undefined ? [] : [timers.schedule(softAt, (at) => this.#expire(child, 'soft', at))]),
+      ...(hardAt === undefined ? [] : [timers.schedule(hardAt, (at) => this.#expire(child, 'hard', at))]),
+    ]
+  }
+
+  tell(
+    news:
+      | { kind: 'state'; from: string; to: string; reason?: string }
+      | { kind: 'child'; up: boolean; text: string }
+      | { kind: 'problem'; text: string; mend?: string },
+    now: Instant,
+  ): void {
+    const { spi, local, remote, policy } = this
+    this.context.tell({ spi, local, remote, policy, ...news }, now)
+  }
+
+  nextChildId(): string {
+    return `${this.policy.name}/${hexOf(this.ownSpi, 0, 4)}/${++this.#childNumber}`
+  }
+
+  /** Puts a child into the data path. `before`: it is used rather than those that stand; else after them. */
+  addChild(child: Child, now: Instant): void {
+    this.children.set(child.id, child)
+    this.context.install(pathOf(child, this.policy, this.carriage, 0.85))
+    this.context.policiesChanged()
+    const { seconds: lifetime } = this.policy.childLifetime
+    if (lifetime !== undefined) {
+      child.softAt = after(now, rekeyAfter(lifetime, this.context))
+      child.hardAt = after(now, seconds(lifetime))
+    }
+    this.#arm(child)
+    this.tell({ kind: 'child', up: true, text: describeChild(child) }, now)
+  }
+
+  /** Takes a child out of the data path. */
+  dropChild(child: Child, now: Instant): void {
+    if (!this.children.delete(child.id)) return
+    disarm(child)
+    this.context.remove(child.id)
+    this.context.policiesChanged()
+    this.tell({ kind: 'child', up: false, text: describeChild(child) }, now)
+    if (this.children.size > 0 || this.state !== 'established' || !this.policy.initiate) return
+    // Its time was over before another stood, or the peer has ended it: an SA without a child is of no use.
+    this.timer('child', seconds(1), now, (at) => {
+      if (this.children.size === 0 && this.state === 'established') this.onChildMissing?.(at)
+    })
+  }
+
+  /** Set by rekey.ts, which knows how. */
+  onChildSoft: ((child: Child, now: Instant) => void) | undefined
+  onChildMissing: ((now: Instant) => void) | undefined
+  onRekeyDue: ((now: Instant) => void) | undefined
+
+  reached(child: Child, { kind }: ReachedLifetime, now: Instant): void {
+    this.#expire(child, kind === 'soft' ? 'soft' : 'hard', now)
+  }
+
+  #expire(child: Child, kind: 'soft' | 'hard', now: Instant): void {
+    if (this.children.get(child.id) !== child) return
+    if (kind === 'soft') {
+      if (child.state === 'installed') this.onChildSoft?.(child, now)
+      return
+    }
+    this.deleteChild(child, now)
+  }
+
+  /** Tells the peer that a child is over, and ends it. */
+  deleteChild(child: Child, now: Instant): void {
+    if (child.state === 'closing') return
+    child.state = 'closing'
+    // Another takes its packets from now on, where there is one.
+    this.context.policiesChanged()
+    const protocol = child.agreed.protocol === 'ah' ? 2 : 3
+    const finish = (at: Instant): void => this.dropChild(child, at)
+    this.channel.send(
+      {
+        exchange: IkeExchange.informational,
+        payloads: () => [{ kind: 'D', protocol, spis: [spiBytes(child.spiIn)] }],
+        answered: (_payloads, at) => finish(at),
+        lost: (at) => this.lost(at),
+      },
+      now,
+    )
+  }
+
+  /** Says goodbye: the delete is sent until it is answered, or nobody does. `retry`: as of `closed`. */
+  delete(reason: string, now: Instant, retry = false): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.enter('closing', now, reason)
+    this.channel.send(
+      {
+        exchange: IkeExchange.informational,
+        payloads: () => [{ kind: 'D', protocol: 1, spis: [] }],
+        answered: (_payloads, at) => this.close(reason, retry, at),
+        lost: (at) => this.close(reason, retry, at),
+      },
+      now,
+      true,
+    )
+  }
+
+  /** The peer does not answer any more. */
+  lost(now: Instant): void {
+    this.close('the peer does not answer', true, now)
+  }
+
+  /** Ends at once; nothing more is sent. */
+  close(reason: string, retry: boolean, now: Instant): void {
+    if (this.state === 'closed') return
+    for (const timer of this.#timers.values()) timer.cancel()
+    this.#timers.clear()
+    for (const child of [...this.children.values()]) this.dropChild(child, now)
+    this.channel.close()
+    wipeIkeKeys(this.keys)
+    this.enter('closed', now, reason)
+    this.options.owner.closed(this, retry, now)
+  }
+
+  /** The children in the order in which packets use them: those that are not on their way out first. */
+  policies(): PolicySpec[] {
+    const list: PolicySpec[] = []
+    const standing = [...this.children.values()]
+    for (const child of standing) {
+      const { local, remote } = child.traffic
+      const paths = standing
+        .filter((other) => sameTraffic(other, child))
+        .sort((a, b) => rank(a) - rank(b))
+        .map(({ id }) => id)
+      list.push(...policiesOf(local, remote, paths, this.policy.where))
+    }
+    return list
+  }
+
+  #request(
+    exchange: number,
+    payloads: readonly IkePayload[],
+    now: Instant,
+  ): readonly IkePayload[] | undefined {
+    if (!ALLOWED[this.state].includes(exchange)) {
+      this.context.counters.add('ike.state')
+      return [notify(NotifyType.invalidSyntax)]
+    }
+    const handler = this.options.requests[exchange]
+    return handler === undefined ? [notify(NotifyType.invalidSyntax)] : handler(this, payloads, now)
+  }
+
+  #transmit(bytes: Uint8Array, now: Instant): void {
+    const { local, remote, spi, policy } = this
+    this.context.transmit(local, remote, bytes)
+    this.context.tell(
+      {
+        kind: 'sent',
+        spi,
+        local,
+        remote,
+        policy,
+        exchange: bytes[18]!,
+        isResponse: (bytes[19]! & 0x20) !== 0,
+        messageId: ((bytes[20]! << 24) | (bytes[21]! << 16) | (bytes[22]! << 8) | bytes[23]!) >>> 0,
+        length: bytes.length,
+      },
+      now,
+    )
+  }
+
+  /** RFC 7296 section 2.4: a peer of whom nothing is heard is asked; and the IKE SA itself is made anew in time. */
+  #watch(now: Instant): void {
+    const { deadPeerAfter, ikeLifetime } = this.policy
+    if (ikeLifetime !== undefined) {
+      const share = 0.85 + this.context.random.below(1000) / 10_000
+      this.timer('rekey', (ikeLifetime * share) as Duration, now, (at) => this.onRekeyDue?.(at))
+      this.timer('expiry', ikeLifetime, now, (at) => this.delete('the lifetime is over', at, true))
+    }
+    if (deadPeerAfter !== undefined) this.#askLater(deadPeerAfter, deadPeerAfter, now)
+  }
+
+  #askLater(wait: Duration, deadPeerAfter: Duration, now: Instant): void {
+    this.timer('dpd', wait, now, (at) => {
+      if (this.state !== 'established') return
+      const silent = (at - this.lastHeard) as Duration
+      if (silent < deadPeerAfter || !this.channel.isIdle)
+        return this.#askLater(Math.max(1, deadPeerAfter - silent) as Duration, deadPeerAfter, at)
+      this.channel.send(
+        {
+          exchange: IkeExchange.informational,
+          payloads: () => [],
+          answered: (_payloads, later) => this.#askLater(deadPeerAfter, deadPeerAfter, later),
+          lost: (later) => this.lost(later),
+        },
+        at,
+      )
+    })
+  }
+
+  /** RFC 3948 section 4. */
+  #keepNat(now: Instant): void {
+    this.timer('nat', seconds(20), now, (at) => {
+      if (this.local.port === NAT_PORT) this.context.transmit(this.local, this.remote, KEEPALIVE)
+      this.#keepNat(at)
+    })
+  }
+
+  #move(local: Endpoint, remote: Endpoint, now: Instant): void {
+    this.tell(
+      {
+        kind: 'problem',
+        text: `the peer has moved from ${formatEndpoint(this.remote)} to ${formatEndpoint(remote)}`,
+      },
+      now,
+    )
+    this.local = local
+    this.remote = remote
+    // The same keys in another path would count from 1 again, and no nonce may come twice: new keys for the new place.
+    for (const child of [...this.children.values()])
+      if (child.state === 'installed') this.onChildSoft?.(child, now)
+  }
+}
+
+/** RFC 3948 section 2.3. */
+const KEEPALIVE = Uint8Array.of(0xff)
+
+function disarm(child: Child): void {
+  for (const timer of child.timers ?? []) timer.cancel()
+}
+
+const rank = ({ state }: Child): number => (state === 'closing' ? 2 : state === 'old' ? 1 : 0)
+
+function sameTraffic(a: Child, b: Child): boolean {
+  const text = ({ traffic: { local, remote } }: Child): string =>
+    `${local.map(formatSelector)} ${remote.map(formatSelector)}`
+  return a === b || text(a) === text(b)
+}
+
+/** `esp spi 0x…/0x… from 10.1.0.0/16 to 10.2.0.0/16`. */
+export function describeChild({ agreed, spiIn, spiOut, traffic }: Child): string {
+  const list = (selectors: Child['traffic']['local']): string => selectors.map(formatSelector).join(', ')
+  return `${agreed.protocol} ${traffic.mode} spi ${showSpi(spiOut)}:${showSpi(spiIn)} from ${list(traffic.local)} to ${list(traffic.remote)}`
+}
