@@ -25,6 +25,8 @@ export interface Carrier {
   push(path: PlanePath, packet: PacketBuffer, nowMs: number): void
   /** Sends what is batched. What the kernel refuses is dropped and counted by errno. */
   flush(): void
+  /** What the way to the peer takes, in bytes of the outer packet; as long as nobody knows, all that IP can carry. */
+  mtu(nowMs: number): number
   /** Reads one batch; `packet` is set to each payload in turn. True: there may be more. */
   receive(packet: PacketBuffer, take: Receiver, nowMs: number): boolean
 }
@@ -37,6 +39,7 @@ const MTU_CHECK_MS = 1000
 const FALLBACK_MTU = 576
 /** RFC 8200 section 5. */
 const FALLBACK_MTU6 = 1280
+const IP_LIMIT = 65_535
 /** No link has less (RFC 791). */
 const LEAST_MTU = 68
 
@@ -47,6 +50,7 @@ export class PathMtu {
   readonly #lookup: MtuLookup
   #mtu: number
   #until = 0
+  #isKnown = false
 
   constructor({ fd, family }: CarrierSpec, lookup: MtuLookup = pathMtu) {
     this.#fd = fd
@@ -59,9 +63,18 @@ export class PathMtu {
     if (nowMs >= this.#until) {
       this.#until = nowMs + MTU_CHECK_MS
       const mtu = this.#lookup(this.#fd, this.#family)
-      if (mtu !== undefined && mtu >= LEAST_MTU) this.#mtu = mtu
+      if (mtu !== undefined && mtu >= LEAST_MTU) {
+        this.#mtu = mtu
+        this.#isKnown = true
+      }
     }
     return this.#mtu
+  }
+
+  /** The same for who would tell others of it: as long as nobody knows, all that IP can carry. */
+  knownAt(nowMs: number): number {
+    const mtu = this.at(nowMs)
+    return this.#isKnown ? mtu : IP_LIMIT
   }
 
   /** The kernel knows better: it is asked again before the next packet. */

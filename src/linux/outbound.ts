@@ -1,6 +1,7 @@
 /** From the interfaces to the carriers: what the kernel hands over, through the outbound transform, in batches. */
 import {
   type Counters,
+  concatBytes,
   ETHERNET,
   IPV4,
   IPV6,
@@ -17,6 +18,7 @@ import { Errno, errnoName, type Libc, libc } from './ffi.js'
 import { Segmenter, VNET_LENGTH } from './offload/index.js'
 import type { PlanePath } from './path.js'
 import type { PlaneInterface } from './plane-interface.js'
+import { tooBigError } from './too-big.js'
 
 /** Where it stands in a frame, and how many bytes each tag before it takes. */
 const ETHERTYPE = 12
@@ -24,6 +26,8 @@ const TAG_LENGTH = 4
 
 /** Packets of one turn: as many go out before the others are heard again. */
 const TURN_LIMIT = 512
+/** RFC 1812 section 4.3.2.8: ICMP errors have a rate. */
+const TELL_EACH_MS = 5
 
 export class Outbound {
   readonly #arena: Arena
@@ -35,6 +39,8 @@ export class Outbound {
   #room: number
   /** Packets that went out in this turn. */
   #count = 0
+  /** Before that nobody is told that a packet is too big. */
+  #tellAgain = 0
   /** Who has packets to flush. */
   #carrier: Carrier | undefined
 
@@ -150,6 +156,11 @@ export class Outbound {
     const packet = this.#packet
     const { carrier } = path
     const length = packet.end - packet.start
+    if (path.limit?.refuses(packet, carrier.mtu(nowMs)) === true) {
+      path.transforms.outbound.drops.add('outer.tooBig')
+      this.#tellTooBig(path, path.limit.largest, nowMs)
+      return
+    }
     if (path.transforms.outbound.process(packet) !== PASS) return
     path.packetsOut++
     path.bytesOut += length
@@ -158,6 +169,18 @@ export class Outbound {
       this.#carrier = carrier
     }
     carrier.push(path, packet, nowMs)
+  }
+
+  /** Who sent the packet hears how large it may be: out of the interface that it went into. */
+  #tellTooBig(path: PlanePath, largest: number, nowMs: number): void {
+    // All segments of a piece would say the same.
+    if (nowMs < this.#tellAgain) return
+    const error = tooBigError(this.#packet, largest)
+    if (error === undefined) return
+    this.#tellAgain = nowMs + TELL_EACH_MS
+    const { fd, offload } = path.interface.spec
+    const bytes = offload ? concatBytes(new Uint8Array(VNET_LENGTH), error) : error
+    this.#c.write(fd, bytes, bytes.length)
   }
 }
 

@@ -7,6 +7,7 @@ import { createTransforms, type TransformPair } from '../proto/transforms.js'
 import type { Carrier } from './carrier.js'
 import type { PlanePathSpec } from './messages.js'
 import type { PlaneInterface } from './plane-interface.js'
+import { SaLimit } from './too-big.js'
 
 /** By the numbers of proto/esp. */
 const REACHED: readonly (ReachedLifetime['kind'] | undefined)[] = [undefined, 'soft', 'hard', 'overflow']
@@ -16,6 +17,8 @@ export class PlanePath {
   readonly interface: PlaneInterface
   readonly carrier: Carrier
   readonly transforms: TransformPair
+  /** Of an outbound SA: what fits through it. */
+  readonly limit: SaLimit | undefined
   readonly #outboundSas: readonly SaState[]
   readonly #inboundSas: readonly SaState[]
   /** What each of them had reached when it was last looked at, the outbound ones first. */
@@ -34,6 +37,8 @@ export class PlanePath {
     const { outbound, inbound } = this.transforms
     this.#outboundSas = (outbound as Partial<SaTransforms>).sas ?? []
     this.#inboundSas = (inbound as Partial<SaTransforms>).sas ?? []
+    const sa = this.#outboundSas[0]?.spec
+    this.limit = sa === undefined ? undefined : new SaLimit(sa)
     this.#told = new Uint8Array(this.#outboundSas.length + this.#inboundSas.length)
   }
 

@@ -224,6 +224,9 @@ describe('outbound, with a carrier that looks on', { skip }, () => {
     readonly flushed: Uint8Array[][] = []
     #waiting: { bytes: Uint8Array; start: number; end: number }[] = []
 
+    mtu(): number {
+      return 1500
+    }
     push(_path: PlanePath, { bytes, start, end }: PacketBuffer): void {
       this.#waiting.push({ bytes, start, end })
     }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { concatBytes, type IpAddress, parseIpAddress } from '../base/index.js'
+import { concatBytes, type IpAddress, internetChecksum, parseIpAddress, readUint16 } from '../base/index.js'
 import { ManualSaMachine, type SaSpec } from '../proto/esp/index.js'
 import { type SaOptions, saOf } from '../proto/esp/testing.js'
 import type { PolicySpec, UdpCarrier } from '../proto/machine.js'
@@ -73,7 +73,7 @@ describe('ESP in UDP between two data planes', { skip }, () => {
     return decodeSockaddr(name)!.port
   }
 
-  function ends(text: string, options: SaOptions, offload: boolean): [End, End] {
+  function ends(text: string, options: SaOptions, offload: boolean, mtu = 1500): [End, End] {
     const loopback = parseIpAddress(text)!
     const ports = [freePort(loopback), freePort(loopback)]
     const sa = (spi: number): SaSpec => ({
@@ -112,7 +112,7 @@ describe('ESP in UDP between two data planes', { skip }, () => {
           defaultTtl: 64,
         },
         1,
-        () => 1500,
+        () => mtu,
       )
       plane.addPath({
         ...pathsOf(
@@ -200,6 +200,38 @@ describe('ESP in UDP between two data planes', { skip }, () => {
           assert.deepEqual([path!.inbound.drops, path!.outbound.drops], [{}, {}])
         }
       })
+
+  for (const offload of [false, true])
+    test(`what does not fit the path is answered with what would${offload ? ', with offloads as well' : ''}`, () => {
+      const [a, b] = ends('127.0.0.1', { copyDf: true }, offload, 1300)
+      const header = new Uint8Array(offload ? VNET_LENGTH : 0)
+      const segment = (length: number, dontFragment = true): Uint8Array =>
+        tcpPacket({ ...shape, dontFragment }, payloadOf(length, 1))
+      const tooBig = segment(1200)
+      for (let i = 0; i < 3; i++) put(a.inside, concatBytes(header, tooBig))
+      a.plane.round(20)
+      const [answer, ...more] = takeAll(a.inside)
+      assert.equal(more.length, 0, 'one answer for what comes at once')
+      const error = answer!.subarray(header.length)
+      assert.equal(internetChecksum(error, 0, 20), 0)
+      assert.equal(internetChecksum(error, 20, error.length), 0)
+      assert.deepEqual([...error.subarray(12, 22)], [10, 1, 0, 2, 10, 1, 0, 1, 3, 4])
+      const largest = readUint16(error, 26)
+      // 20 of IP, 8 of UDP, 16 of ESP and IV, 16 of ICV, and whole words with the trailer.
+      assert.equal(largest, 1238)
+      assert.equal(error.length, 576)
+      assert.deepEqual(error.subarray(28), tooBig.subarray(0, 548))
+      const fitting = [segment(largest - HEADERS), segment(1200, false)]
+      const taken = carry(a, b, () => {
+        for (const packet of fitting) put(a.inside, concatBytes(header, packet))
+      })
+      assert.deepEqual(
+        taken.map((bytes) => bytes.subarray(header.length)),
+        fitting,
+        'with DF what fits, without what has to go in fragments',
+      )
+      assert.deepEqual(a.plane.counts().paths[0]!.outbound.drops, { 'outer.tooBig': 3 })
+    })
 
   for (const mode of ['tunnel', 'transport'] as const)
     test(`${mode} mode, packet by packet: every byte of every header is the one that was sent`, () => {

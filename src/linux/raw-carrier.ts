@@ -58,6 +58,10 @@ export class RawCarrier implements Carrier {
     this.#identification = identification
   }
 
+  mtu(nowMs: number): number {
+    return this.#mtu.knownAt(nowMs)
+  }
+
   push(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
     if (this.#batched === SEND_BATCH) this.flush()
     if (this.#v4) this.#push4(path, packet, nowMs)

@@ -88,6 +88,10 @@ export class UdpCarrier implements Carrier {
     return this.#cuts
   }
 
+  mtu(nowMs: number): number {
+    return this.#mtu.knownAt(nowMs)
+  }
+
   push(path: PlanePath, packet: PacketBuffer, nowMs: number): void {
     const { start, end, outerTrafficClass, outerFlowLabel, outerDontFragment } = packet
     const length = end - start
