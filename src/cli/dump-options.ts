@@ -18,6 +18,9 @@ export interface DumpOptions {
   readonly dump?: DumpForm
   readonly explain: boolean
   readonly json: boolean
+  /** Where the keys of ESP and AH are. */
+  readonly keys?: string
+  readonly unverified: boolean
   readonly filter: string
 }
 
@@ -25,7 +28,7 @@ export interface DumpOptions {
 export class UsageError extends Error {}
 
 const timeFormats: readonly TimeFormat[] = ['time', 'none', 'epoch', 'date', 'delta', 'elapsed']
-const longOptions: readonly string[] = ['--explain', '--json', '--help']
+const longOptions: readonly string[] = ['--explain', '--json', '--keys', '--unverified', '--help']
 const letters = 'AceilnNOpqrsStvwxX'
 
 type Draft = { -readonly [K in keyof DumpOptions]: DumpOptions[K] }
@@ -41,6 +44,7 @@ export function parseDumpOptions(args: readonly string[]): DumpOptions {
     timeFormat: 'time',
     explain: false,
     json: false,
+    unverified: false,
     filter: '',
   }
   const expression: string[] = []
@@ -49,14 +53,13 @@ export function parseDumpOptions(args: readonly string[]): DumpOptions {
     const word = args[i]!
     if (expression.length > 0 || !word.startsWith('-') || word === '-') {
       // As with tcpdump the expression is the rest; our long options may still follow it.
-      if (word === '--json') draft.json = true
-      else if (word === '--explain') draft.explain = true
+      if (/^--(json|explain|unverified|keys(=.*)?)$/.test(word)) setLong(draft, word, () => args[++i])
       else expression.push(word)
       continue
     }
     if (word.startsWith('--')) {
       if (word === '--') expression.push(...args.slice(i + 1))
-      else setLong(draft, word)
+      else setLong(draft, word, () => args[++i])
       if (word === '--') break
       continue
     }
@@ -86,10 +89,15 @@ const needs: Readonly<Record<string, string>> = {
   w: "a file's name, or - for standard output",
 }
 
-function setLong(draft: Draft, word: string): void {
+function setLong(draft: Draft, word: string, next: () => string | undefined): void {
   if (word === '--explain') draft.explain = true
   else if (word === '--json') draft.json = true
-  else {
+  else if (word === '--unverified') draft.unverified = true
+  else if (word === '--keys' || word.startsWith('--keys=')) {
+    const value = word === '--keys' ? next() : word.slice('--keys='.length)
+    if (value === undefined || value === '') throw new UsageError('--keys needs a file, or "running"')
+    draft.keys = value
+  } else {
     const meant = suggest(word, longOptions)
     throw new UsageError(`no option ${word}${meant === undefined ? '' : `: did you mean ${meant}?`}`)
   }
@@ -170,4 +178,6 @@ function checkTogether(draft: Draft): void {
     throw new UsageError('no source: give -r FILE or -i INTERFACE')
   if (draft.writeFile !== undefined && (draft.explain || draft.json))
     throw new UsageError('-w writes packets, not text: leave out --explain and --json')
+  if (draft.unverified && draft.keys === undefined)
+    throw new UsageError('--unverified is about packets that keys open: give --keys')
 }

@@ -7,6 +7,7 @@ import { type PacketCursor, timeOf } from '../inspect/capture/record.js'
 import { ByteWriter } from '../inspect/fast/byte-writer.js'
 import { FastLines, LONGEST_FAST_LINE } from '../inspect/fast/fast-lines.js'
 import { linkTypeLabel } from '../inspect/link-type.js'
+import type { Opener } from '../inspect/opener.js'
 import { TcpdumpPrinter } from '../inspect/print/line.js'
 import type { DumpOptions } from './dump-options.js'
 
@@ -99,14 +100,19 @@ export interface PacketSink {
   end(): void
 }
 
-export async function makeSink(options: DumpOptions, output: BufferedOutput): Promise<PacketSink> {
+/** `opener`: keys for what is printed. */
+export async function makeSink(
+  options: DumpOptions,
+  output: BufferedOutput,
+  opener?: Opener,
+): Promise<PacketSink> {
   if (options.writeFile !== undefined) return new FileSink(options.writeFile, options.snaplen, output)
-  if (!options.json && !options.explain) return new LineSink(options, output)
+  if (!options.json && !options.explain) return new LineSink(options, output, opener)
   // Loaded only when wanted: lines are to begin at once.
   const explanations = await import('../inspect/explain.js')
   return options.json
-    ? new JsonSink(options, output, explanations)
-    : new ExplainSink(options, output, explanations)
+    ? new JsonSink(options, output, explanations, opener)
+    : new ExplainSink(options, output, explanations, opener)
 }
 
 type Explanations = typeof import('../inspect/explain.js')
@@ -114,7 +120,8 @@ type Explanations = typeof import('../inspect/explain.js')
 /** Seconds east of UTC, of this machine's zone. */
 const utcOffset = (epochSeconds: number): number => -60 * new Date(epochSeconds * 1000).getTimezoneOffset()
 
-const printerOf = (options: DumpOptions): TcpdumpPrinter => new TcpdumpPrinter({ ...options, utcOffset })
+const printerOf = (options: DumpOptions, opener: Opener | undefined): TcpdumpPrinter =>
+  new TcpdumpPrinter({ ...options, utcOffset, ...(opener === undefined ? {} : { opener }) })
 
 const bytesOf = ({ buffer, start, end }: PacketCursor, snaplen: number | undefined): Uint8Array =>
   buffer.subarray(start, snaplen === undefined ? end : Math.min(end, start + snaplen))
@@ -125,8 +132,8 @@ class LineSink implements PacketSink {
   readonly #fast: FastLines | undefined
   readonly #snaplen: number | undefined
 
-  constructor(options: DumpOptions, output: BufferedOutput) {
-    this.#printer = printerOf(options)
+  constructor(options: DumpOptions, output: BufferedOutput, opener: Opener | undefined) {
+    this.#printer = printerOf(options, opener)
     this.#output = output
     this.#snaplen = options.snaplen
     const { verbose, link, quick, dump, timeFormat, numeric, absolute } = options
@@ -161,9 +168,17 @@ class ExplainSink implements PacketSink {
   readonly #explanations: Explanations
   #number = 0
 
-  constructor(options: DumpOptions, output: BufferedOutput, explanations: Explanations) {
+  readonly #opener: Opener | undefined
+
+  constructor(
+    options: DumpOptions,
+    output: BufferedOutput,
+    explanations: Explanations,
+    opener: Opener | undefined,
+  ) {
+    this.#opener = opener
     this.#explanations = explanations
-    this.#printer = printerOf(options)
+    this.#printer = printerOf(options, opener)
     this.#output = output
     this.#snaplen = options.snaplen
   }
@@ -173,7 +188,7 @@ class ExplainSink implements PacketSink {
     const bytes = bytesOf(packet, this.#snaplen)
     const line = this.#printer.line(bytes, linkType, { time: timeOf(packet), originalLength })
     const { explain, renderExplanation } = this.#explanations
-    const text = renderExplanation({ ...explain(bytes, linkType, originalLength), line })
+    const text = renderExplanation({ ...explain(bytes, linkType, originalLength, this.#opener), line })
     this.#output.text(`${this.#number++ === 0 ? '' : '\n'}${text}`)
   }
 
@@ -187,10 +202,18 @@ class JsonSink implements PacketSink {
   readonly #explanations: Explanations
   #number = 0
 
-  constructor(options: DumpOptions, output: BufferedOutput, explanations: Explanations) {
+  readonly #opener: Opener | undefined
+
+  constructor(
+    options: DumpOptions,
+    output: BufferedOutput,
+    explanations: Explanations,
+    opener: Opener | undefined,
+  ) {
+    this.#opener = opener
     this.#explanations = explanations
     this.#options = options
-    this.#printer = printerOf({ ...options, timeFormat: 'none' })
+    this.#printer = printerOf({ ...options, timeFormat: 'none' }, opener)
     this.#output = output
     output.text('[')
   }
@@ -208,7 +231,7 @@ class JsonSink implements PacketSink {
       captured: bytes.length,
       line,
       ...(this.#options.explain
-        ? { explanation: explanationToJson(explain(bytes, linkType, originalLength)) }
+        ? { explanation: explanationToJson(explain(bytes, linkType, originalLength, this.#opener)) }
         : {}),
     }
     this.#output.text(`${this.#number++ === 0 ? '\n' : ',\n'}${JSON.stringify(value)}`)

@@ -3,14 +3,16 @@ import { WarrenError } from '../base/index.js'
 import type { PacketCursor } from '../inspect/capture/record.js'
 import { compileFilter, type PacketFilter } from '../inspect/filter/compile.js'
 import { linkTypeLabel } from '../inspect/link-type.js'
+import type { Opener } from '../inspect/opener.js'
 import { DEFAULT_SNAPLEN } from '../inspect/print/line.js'
 import { type DumpOptions, parseDumpOptions, UsageError } from './dump-options.js'
 import { BufferedOutput, makeSink, type PacketSink } from './dump-output.js'
 import { LiveSource, openFile, openInterface, type PacketSource } from './dump-source.js'
 import type { CliIo } from './io.js'
+import { keysHelp } from './keys-help.js'
 
 export const help: string = `usage: warren dump (-r FILE | -i INTERFACE) [-AelnNOpqStvxX] [-c COUNT] [-s SNAPLEN] [-w FILE]
-                   [--explain] [--json] [EXPRESSION]
+                   [--explain] [--json] [--keys FILE [--unverified]] [EXPRESSION]
 
 Prints packets as OpenBSD's tcpdump does, from a pcap or pcapng file (- for standard input), or live from an interface
 of this machine (Linux, with the right to open a packet socket).
@@ -26,7 +28,7 @@ of this machine (Linux, with the right to open a packet socket).
   -s SNAPLEN      looks at no more bytes of a packet (live: ${DEFAULT_SNAPLEN} unless told; 0: all)
   -w FILE         writes the packets to a file instead: pcapng if it is named so, else pcap
   --explain       names every byte of each packet
-  --json          an array of {number, time, linkType, length, captured, line}, with --explain also {explanation}
+${keysHelp}  --json          an array of {number, time, linkType, length, captured, line}, with --explain also {explanation}
   EXPRESSION      which packets: host, net, port, portrange, proto with src, dst and ip, ip6, tcp, udp before them; icmp,
                   icmp6, arp, gre, etherip, esp, ether host, vlan, less, greater; tcp[tcpflags] & tcp-syn != 0; and, or, not
 
@@ -36,6 +38,7 @@ Examples:
   warren dump -r gif.pcap -n -vX
   warren dump -r - icmp and host 192.168.1.2 < gif.pcap
   warren dump -i eth0 -n proto gre or proto etherip
+  warren dump -i eth0 -n --keys running esp
 `
 
 export async function run(args: string[], io: CliIo): Promise<number> {
@@ -64,9 +67,13 @@ export async function run(args: string[], io: CliIo): Promise<number> {
 
 async function dump(given: DumpOptions, filter: PacketFilter | undefined, io: CliIo): Promise<number> {
   const live = given.interfaceName !== undefined
+  // Before anything is opened: wrong keys are told at once.
+  const opener = await openerFor(given, io)
   const source = live ? await openInterface(given.interfaceName!) : await openFile(given.file!, io.stdin)
-  // Live, and for the eye only: as much of each packet as OpenBSD's tcpdump looks at.
-  const snaplen = given.snaplen ?? (live && given.writeFile === undefined ? DEFAULT_SNAPLEN : undefined)
+  // Live, and for the eye only: as much of each packet as OpenBSD's tcpdump looks at; an ICV covers all of it.
+  const snaplen =
+    given.snaplen ??
+    (live && given.writeFile === undefined && given.keys === undefined ? DEFAULT_SNAPLEN : undefined)
   const options = snaplen === undefined ? given : { ...given, snaplen }
   const output = new BufferedOutput(io.stdout)
   const stop = live ? stopOnSignals(source) : () => undefined
@@ -75,7 +82,7 @@ async function dump(given: DumpOptions, filter: PacketFilter | undefined, io: Cl
       `warren dump: listening on ${given.interfaceName}, link-type ${linkTypeLabel(source.cursor.linkType)}\n`,
     )
   try {
-    const sink = await makeSink(options, output)
+    const sink = await makeSink(options, output, opener)
     const counts = await pump(source, filter, sink, output, options.count ?? Number.POSITIVE_INFINITY, live)
     if (source instanceof LiveSource && !output.closed)
       io.stderr.write(
@@ -86,6 +93,19 @@ async function dump(given: DumpOptions, filter: PacketFilter | undefined, io: Cl
     stop()
     await source.close()
   }
+}
+
+/** With -w the keys go beside the capture; packets are written as they are. */
+async function openerFor(
+  { keys, unverified, writeFile }: DumpOptions,
+  io: CliIo,
+): Promise<Opener | undefined> {
+  if (keys === undefined) return undefined
+  // Loaded only when wanted: lines are to begin at once.
+  const { loadKeys, openerOf, writeKeysBeside } = await import('./keys.js')
+  if (writeFile === undefined || writeFile === '-') return openerOf({ keys, unverified })
+  writeKeysBeside(writeFile, await loadKeys(keys), (line) => io.stderr.write(`warren dump: ${line}\n`))
+  return undefined
 }
 
 const isWanted = (

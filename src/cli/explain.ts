@@ -11,29 +11,32 @@ import {
   isPcap,
   isPcapng,
   linkTypeNames,
+  type Opener,
   parseHexPaste,
   parseLinkType,
   readCapture,
   renderExplanation,
 } from '../inspect/index.js'
 import type { CliIo } from './io.js'
+import { keysHelp } from './keys-help.js'
 
-export const help: string = `usage: warren explain [--json] [--link TYPE] HEX | FILE | -
+export const help: string = `usage: warren explain [--json] [--link TYPE] [--keys FILE [--unverified]] HEX | FILE | -
 
 Names every byte range of a packet: field, value, meaning, and the section of the standard that says so. Lengths and
 checksums are checked, packets inside packets are followed, and what is cut off is said.
 
-  HEX          bare hexadecimal digits, with or without blanks
-  FILE         a pcap or pcapng file, or text: digits, or what tcpdump -X printed, one packet or several
-  -            the same on standard input
-  --link TYPE  what the first byte is: ${linkTypeNames.join(', ')} (default: guessed)
-  --json       one object for one packet of digits or text, an array for several and for a capture file
+  HEX             bare hexadecimal digits, with or without blanks
+  FILE            a pcap or pcapng file, or text: digits, or what tcpdump -X printed, one packet or several
+  -               the same on standard input
+  --link TYPE     what the first byte is: ${linkTypeNames.join(', ')} (default: guessed)
+${keysHelp}  --json          one object for one packet of digits or text, an array for several and for a capture file
 
 Exit: 0 it explained; 1 it could not read that; 2 the words are wrong.
 
 Examples:
   warren explain 4500001c00010000400166e3c0a80101c0a801020800f7ff00000000
   warren explain gif.pcap
+  warren explain --keys esp.pcapng.esp_sa esp.pcapng
   tcpdump -XXvvv -i bridge1 -c1 | warren explain -
 `
 
@@ -41,6 +44,8 @@ interface Words {
   readonly json: boolean
   readonly linkType?: number
   readonly words: readonly string[]
+  readonly keys?: string
+  readonly unverified: boolean
 }
 
 class UsageError extends Error {}
@@ -52,7 +57,8 @@ export async function run(args: string[], io: CliIo): Promise<number> {
   }
   try {
     const words = parseWords(args)
-    const { several, explanations } = await gather(words, io)
+    const opener = words.keys === undefined ? undefined : await (await import('./keys.js')).openerOf(words)
+    const { several, explanations } = await gather(words, io, opener)
     return await write(explanations, { json: words.json, several }, io)
   } catch (error) {
     if (error instanceof UsageError) {
@@ -68,6 +74,8 @@ export async function run(args: string[], io: CliIo): Promise<number> {
 function parseWords(args: readonly string[]): Words {
   let json = false
   let linkType: number | undefined
+  let keys: string | undefined
+  let unverified = false
   const words: string[] = []
   for (let i = 0; i < args.length; i++) {
     const word = args[i]!
@@ -82,13 +90,25 @@ function parseWords(args: readonly string[]): Words {
           meant === undefined ? `: expected ${linkTypeNames.join(', ')}` : `: did you mean ${meant}?`
         throw new UsageError(`no link type "${name}"${hint}`)
       }
-    } else if (word.startsWith('-') && word !== '-') {
-      const meant = suggest(word, ['--json', '--link', '--help'])
+    } else if (word === '--keys' || word.startsWith('--keys=')) {
+      keys = word === '--keys' ? args[++i] : word.slice('--keys='.length)
+      if (keys === undefined || keys === '') throw new UsageError('--keys needs a file, or "running"')
+    } else if (word === '--unverified') unverified = true
+    else if (word.startsWith('-') && word !== '-') {
+      const meant = suggest(word, ['--json', '--link', '--keys', '--unverified', '--help'])
       throw new UsageError(`no option ${word}${meant === undefined ? '' : `: did you mean ${meant}?`}`)
     } else words.push(word)
   }
   if (words.length === 0) throw new UsageError('nothing to explain: expected HEX, FILE or -')
-  return { json, words, ...(linkType === undefined ? {} : { linkType }) }
+  if (unverified && keys === undefined)
+    throw new UsageError('--unverified is about packets that keys open: give --keys')
+  return {
+    json,
+    words,
+    unverified,
+    ...(linkType === undefined ? {} : { linkType }),
+    ...(keys === undefined ? {} : { keys }),
+  }
 }
 
 interface Gathered {
@@ -125,18 +145,18 @@ async function write(
   return 1
 }
 
-async function gather({ words, linkType }: Words, io: CliIo): Promise<Gathered> {
+async function gather({ words, linkType }: Words, io: CliIo, opener: Opener | undefined): Promise<Gathered> {
   const [first] = words as [string]
   if (words.length === 1 && first === '-')
-    return fromBytes(await readAll(io.stdin), 'standard input', linkType)
-  if (words.length === 1 && isFile(first)) return fromBytes(readFile(first), first, linkType)
+    return fromBytes(await readAll(io.stdin), 'standard input', linkType, opener)
+  if (words.length === 1 && isFile(first)) return fromBytes(readFile(first), first, linkType, opener)
   const text = words.join(' ')
   if (words.length === 1 && !/^[0-9a-fA-Fx:\s]+$/.test(first))
     throw new WarrenError('EXPLAIN_INPUT', 'neither hexadecimal nor a file', {
       found: `"${first}"`,
       mend: 'check the name of the file; hexadecimal has only the digits 0-9 and a-f',
     })
-  return fromText(text, linkType)
+  return fromText(text, linkType, opener)
 }
 
 const isFile = (name: string): boolean => statSync(name, { throwIfNoEntry: false })?.isFile() === true
@@ -159,37 +179,50 @@ async function readAll(stream: NodeJS.ReadableStream): Promise<Uint8Array> {
   return Buffer.concat(chunks)
 }
 
-function fromBytes(bytes: Uint8Array, name: string, linkType: number | undefined): Gathered {
+function fromBytes(
+  bytes: Uint8Array,
+  name: string,
+  linkType: number | undefined,
+  opener: Opener | undefined,
+): Gathered {
   if (isPcap(bytes) === true || isPcapng(bytes) === true)
-    return { several: true, explanations: captured(bytes, name, linkType) }
+    return { several: true, explanations: captured(bytes, name, linkType, opener) }
   const text = Buffer.from(bytes).toString('utf8')
   // A file of one bare packet: bytes that are no text.
-  if (!isText(text)) return { several: false, explanations: [one(bytes, linkType)] }
-  return fromText(text, linkType)
+  if (!isText(text)) return { several: false, explanations: [one(bytes, linkType, opener)] }
+  return fromText(text, linkType, opener)
 }
 
-function* captured(bytes: Uint8Array, name: string, linkType: number | undefined): Generator<Explanation> {
+function* captured(
+  bytes: Uint8Array,
+  name: string,
+  linkType: number | undefined,
+  opener: Opener | undefined,
+): Generator<Explanation> {
   let some = false
   for (const packet of readCapture(bytes, name)) {
     some = true
-    yield explain(packet.bytes, linkType ?? packet.linkType, packet.originalLength)
+    yield explain(packet.bytes, linkType ?? packet.linkType, packet.originalLength, opener)
   }
   if (!some) throw new WarrenError('INSPECT_NO_PACKET', 'no packet in this file', { where: name })
 }
 
-function fromText(text: string, linkType: number | undefined): Gathered {
+function fromText(text: string, linkType: number | undefined, opener: Opener | undefined): Gathered {
   const packets = parseHexPaste(text)
-  return { several: packets.length > 1, explanations: packets.map(({ bytes }) => one(bytes, linkType)) }
+  return {
+    several: packets.length > 1,
+    explanations: packets.map(({ bytes }) => one(bytes, linkType, opener)),
+  }
 }
 
-function one(bytes: Uint8Array, linkType: number | undefined): Explanation {
+function one(bytes: Uint8Array, linkType: number | undefined, opener: Opener | undefined): Explanation {
   const guessed = linkType ?? guessLinkType(bytes)
   if (guessed === undefined)
     throw new WarrenError('EXPLAIN_LINK', 'what the first byte is cannot be guessed', {
       found: `${bytes.length} bytes that begin like neither an IP packet nor an Ethernet frame`,
       mend: `say it with --link: ${linkTypeNames.join(', ')}`,
     })
-  return explain(bytes, guessed)
+  return explain(bytes, guessed, undefined, opener)
 }
 
 /** Blanks and printable characters alone; a byte that is no UTF-8 was replaced by U+FFFD. */

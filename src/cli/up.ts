@@ -1,11 +1,10 @@
 /** `warren up`: the daemon, in the foreground. */
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { WarrenError } from '../base/index.js'
 import { suggest } from '../base/suggest.js'
 import {
-  checkSecretMode,
   checkTogether,
   formatOf,
   loadTunnels,
@@ -17,6 +16,7 @@ import type { TunnelDefinition } from '../engine/index.js'
 import { type ControlVerb, Daemon, LinuxHost, listenForControl } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
+import { checkSecret } from './secret-file.js'
 
 export const help: string = `usage: warren up [--format FORMAT] [--socket PATH] FILE ...
 
@@ -67,20 +67,6 @@ function readerBeside(file: string): (name: string, where: string) => ReadFile {
     const text = read(path, where)
     return { text, mode: checkSecret(path, where) }
   }
-}
-
-/** As OpenBSD's daemons: nobody else may read it, and nobody but root or us may have written it. */
-function checkSecret(path: string, where: string): number {
-  const { mode, uid } = statSync(path)
-  checkSecretMode(path, mode, where)
-  if (uid !== 0 && uid !== process.getuid?.())
-    throw new WarrenError('CONFIG_PERMISSIONS', `${path}: owner not root or current user`, {
-      where,
-      found: `owner ${uid}`,
-      expected: 'root',
-      mend: `chown root ${path}`,
-    })
-  return mode
 }
 
 function read(file: string, where: string = file): string {
@@ -189,6 +175,8 @@ class UpCommand {
         return this.#daemon.status()
       case 'reload':
         return this.#reload()
+      case 'keys':
+        return this.#daemon.keys()
       case 'down':
         this.#log('told to stop')
         // Answered first: the socket goes with the rest.

@@ -13,8 +13,8 @@ export const REQUEST_LIMIT = 4096
 /** Connections at a time. */
 export const CONNECTION_LIMIT = 16
 
-export type ControlVerb = 'status' | 'reload' | 'down'
-export const controlVerbs: readonly ControlVerb[] = ['status', 'reload', 'down']
+export type ControlVerb = 'status' | 'reload' | 'down' | 'keys'
+export const controlVerbs: readonly ControlVerb[] = ['status', 'reload', 'down', 'keys']
 
 export type ControlAnswer =
   | { readonly ok: true; readonly result: unknown }

@@ -41,6 +41,16 @@ export interface DaemonStatus {
   readonly drops: Readonly<Record<string, number>>
 }
 
+/** An SA with its keys in hexadecimal: what a capture is opened with. */
+export interface DaemonSaKeys {
+  readonly protocol: 'esp' | 'ah'
+  readonly spi: number
+  readonly source: string
+  readonly destination: string
+  readonly encryption?: { readonly id: string; readonly key: string }
+  readonly authentication?: { readonly id: string; readonly key: string }
+}
+
 export class Daemon {
   readonly #host: DaemonHost
   readonly #options: DaemonOptions
@@ -130,6 +140,20 @@ export class Daemon {
     }
   }
 
+  /** Secrets: for the control socket, which is its owner's alone, and for no log. */
+  keys(): DaemonSaKeys[] {
+    const sas = [...this.#tunnels.values()].flatMap(({ definition }) => definition.ipsec?.sas ?? [])
+    return sas.flatMap(({ sa: { protocol, spi, source, destination, encryption, authentication } }) =>
+      protocol === 'ipip'
+        ? []
+        : {
+            ...{ protocol, spi, source: `${source}`, destination: `${destination}` },
+            ...(encryption === undefined ? {} : { encryption: secretOf(encryption) }),
+            ...(authentication === undefined ? {} : { authentication: secretOf(authentication) }),
+          },
+    )
+  }
+
   #kindOf(name: string): string | undefined {
     return this.#tunnels.get(name)?.definition.kind
   }
@@ -202,6 +226,17 @@ function placed(error: unknown, name: string, where: string | undefined): unknow
   const place = where === undefined ? name : `${where}: ${name}`
   return new WarrenError(error.code, summary, { ...error.details, where: place })
 }
+
+const secretOf = ({
+  id,
+  key,
+}: {
+  readonly id: string
+  readonly key: Uint8Array
+}): { id: string; key: string } => ({
+  id,
+  key: Array.from(key, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+})
 
 const counted = (list: readonly unknown[], what: string): string =>
   `${list.length} ${what}${list.length === 1 ? '' : 's'}`

@@ -5,7 +5,7 @@
  *
  * A comment that begins with `#warren` is a record that only Warren reads, for algorithms that Wireshark has not.
  */
-import { WarrenError } from '../../base/index.js'
+import { type IpAddress, WarrenError } from '../../base/index.js'
 import {
   type EncryptionName,
   encryptionAlgorithm,
@@ -166,6 +166,28 @@ function keyOf(text: string): Uint8Array | undefined {
   return Uint8Array.from({ length: digits.length / 2 }, (_, i) =>
     Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16),
   )
+}
+
+/** An SA as those have it who set it up. */
+export interface KnownSa {
+  readonly spi: number
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly encryption?: { readonly id: EncryptionName; readonly key: Uint8Array }
+  readonly authentication?: { readonly id: MacName; readonly key: Uint8Array }
+}
+
+export function saKeysOf({ spi, source, destination, encryption, authentication }: KnownSa): SaKeys {
+  return {
+    family: source.family,
+    source: String(source),
+    destination: String(destination),
+    spi: `0x${spi.toString(16).padStart(8, '0')}`,
+    encryption: encryption?.id ?? 'ENCR_NULL',
+    encryptionKey: encryption?.key ?? new Uint8Array(0),
+    ...(authentication === undefined ? {} : { integrity: authentication.id }),
+    integrityKey: authentication?.key ?? new Uint8Array(0),
+  }
 }
 
 const nameIn = <T>(names: ReadonlyMap<string, T>, wanted: T): string =>
