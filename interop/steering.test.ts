@@ -342,6 +342,35 @@ s.sendto(b'x' * ${size}, ('10.0.1.1', ${port}))"`,
     net.run(host, 'ip -4 rule del priority 10; ip -6 rule del priority 10')
   })
 
+  test('sockets bound to another interface, and sources translated into the policy: the guard or the rules drop them', async () => {
+    const one = await steer(NETWORKS)
+    inClear()
+    const bound = (to: string, from: string): string =>
+      send(
+        host,
+        `python3 -c "
+import socket
+s = socket.socket(socket.AF_INET${to.includes(':') ? '6' : ''}, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'eth0')
+s.bind(('${from}', 0))
+s.sendto(b'x', ('${to}', 9))"`,
+      )
+    bound('10.0.2.1', '10.0.1.1')
+    bound('fd00:1:2::1', 'fd00:1:1::1')
+    assert.equal(inClear(), 0)
+    // From an address that is not covered to one that is.
+    const nat = 'ip saddr 10.0.0.1 ip daddr 10.0.2.0/24 snat to 10.0.1.1'
+    net.run(
+      host,
+      `nft add table ip trick; nft 'add chain ip trick post { type nat hook postrouting priority 100; }'; nft add rule ip trick post ${nat}`,
+    )
+    ping(host, '10.0.2.1', '-I 10.0.0.1')
+    net.run(host, 'nft delete table ip trick')
+    assert.equal(inClear(), 0)
+    assert.ok((await one.drops())['guard.out']! >= 1)
+    assert.deepEqual(await taken(one), [])
+  })
+
   test('two hosts of a link in transport mode: ARP and neighbour discovery go on, our carriers too', async () => {
     const between: PolicyText[] = []
     for (const [us, them] of [
@@ -435,6 +464,43 @@ print('sent')"`,
     net.run(host, `${process.execPath} --input-type=module -e "${CLEAR}"`)
     assert.deepEqual(state(), clean)
     assert.match(ping(lan, '10.0.2.1'), /1 received/)
+  })
+
+  test('who lets go leaves the way closed too', async () => {
+    const clean = state()
+    const one = await steer(NETWORKS)
+    await one.leave()
+    inClear()
+    ping(lan, '10.0.2.1')
+    ping(lan, 'fd00:1:2::1')
+    assert.equal(inClear(), 0)
+    const next = await steer(NETWORKS)
+    ping(lan, '10.0.2.1')
+    assert.equal((await taken(next)).length, 1)
+    await next.close()
+    assert.deepEqual(state(), clean)
+  })
+
+  test('a strict check of sources is said: it drops what comes from a peer that a policy covers', async () => {
+    const peer: PolicyText = {
+      direction: 'out',
+      action: 'require',
+      source: '10.0.0.1',
+      destination: '10.0.0.2',
+    }
+    net.run(host, 'sysctl -qw net.ipv4.conf.eth0.rp_filter=1')
+    try {
+      const one = await steer([peer])
+      assert.deepEqual(
+        one.log.map((line) => /net\.ipv4\.conf\.eth0\.rp_filter is 1/.test(line)),
+        [true],
+      )
+      await one.apply([{ ...peer, action: 'bypass' }])
+      assert.equal(one.log.length, 1)
+    } finally {
+      net.run(host, 'sysctl -qw net.ipv4.conf.eth0.rp_filter=0')
+    }
+    assert.equal(net.run(host, 'sysctl -n net.ipv4.conf.enc0.rp_filter'), '0\n')
   })
 
   test('while policies are changed, what old and new cover never goes in clear', async () => {

@@ -22,7 +22,7 @@ export interface PolicyText extends Omit<PolicySpec, 'family' | 'source' | 'dest
 
 interface Command {
   readonly id: number
-  readonly do: 'apply' | 'drops' | 'inject' | 'close-tun' | 'close'
+  readonly do: 'apply' | 'drops' | 'inject' | 'close-tun' | 'leave' | 'close'
   readonly policies?: readonly PolicyText[]
   readonly standing?: readonly string[]
   readonly carriers?: readonly { family: 4 | 6; localPort?: number; remotePort?: number }[]
@@ -54,6 +54,8 @@ export interface SteeringProcess {
   /** The interface goes, the steering stays. */
   closeTun(): Promise<void>
   close(): Promise<void>
+  /** Lets go of the steering, which stays, and ends. */
+  leave(): Promise<void>
   kill(): Promise<void>
 }
 
@@ -76,6 +78,11 @@ export async function startSteering(namespace: string): Promise<SteeringProcess>
     else waiting.get(answer.id!)?.(answer)
   })
   let next = 0
+  const end = async (how: 'leave' | 'close'): Promise<void> => {
+    await ask({ do: how })
+    child.stdin!.end()
+    await ended
+  }
   const ask = async (command: Omit<Command, 'id'>): Promise<Answer> => {
     const id = next++
     const answer = await new Promise<Answer>((resolve) => {
@@ -100,11 +107,8 @@ export async function startSteering(namespace: string): Promise<SteeringProcess>
     closeTun: async () => {
       await ask({ do: 'close-tun' })
     },
-    close: async () => {
-      await ask({ do: 'close' })
-      child.stdin!.end()
-      await ended
-    },
+    close: () => end('close'),
+    leave: () => end('leave'),
     kill: async () => {
       child.kill('SIGKILL')
       await ended
@@ -169,8 +173,10 @@ function main(): void {
         libc().close(fd)
         fd = -1
         return {}
+      case 'leave':
       case 'close':
-        steering.close()
+        if (command.do === 'leave') steering.leave()
+        else steering.close()
         clearInterval(timer)
         if (fd >= 0) libc().close(fd)
         fd = -1

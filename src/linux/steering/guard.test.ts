@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseIpAddress, readUint16, readUint32, toHex } from '../../base/index.js'
-import { type CarrierPorts, guardChains } from './guard.js'
+import { Errno, systemError } from '../ffi.js'
+import { type CarrierPorts, Guard, guardChains, type NftablesFace } from './guard.js'
 import type { ChainSpec } from './nftables.js'
 import { orderPolicies } from './order.js'
 import { type Flow, flows, oracle, packetOf, policies, type Shape, shapes } from './testing.js'
@@ -260,4 +261,58 @@ test('the UDP of carriers arrives, later fragments between its two ends with it'
   assert.equal(udp('fd00::2', 'fd00::1', 77, 500), 'accept', 'any port of theirs')
   assert.equal(udp('fd00::2', 'fd00::1', 77, 501), 'drop')
   assert.equal(udp('fd00::2', 'fd00::1', 77, 500, 'later fragment'), 'drop')
+})
+
+test('a kernel without nf_tables: one line says so, and nothing fails', () => {
+  const lines: string[] = []
+  const lacking = (answer: () => NftablesFace): Guard =>
+    new Guard(OPTIONS, (line) => lines.push(line), answer)
+  const none = lacking(() => {
+    throw systemError('open a netlink socket', Errno.EPROTONOSUPPORT)
+  })
+  const half = lacking(() => ({
+    transact: () => ({ errno: Errno.EOPNOTSUPP }),
+    counters: () => new Map(),
+    close() {},
+  }))
+  for (const guard of [none, half]) {
+    guard.replace([], [])
+    guard.replace([], [])
+    assert.deepEqual(guard.drops(), {})
+    guard.remove()
+    guard.close()
+  }
+  assert.equal(lines.length, 2)
+  assert.match(lines[0]!, /no nf_tables/)
+  const forbidden = lacking(() => ({
+    transact: () => ({ errno: Errno.EPERM, words: 'no' }),
+    counters: () => new Map(),
+    close() {},
+  }))
+  assert.throws(() => forbidden.replace([], []), { code: 'LINUX_EPERM', message: /the kernel says "no"/ })
+})
+
+test('what a table has counted is kept when another takes its place', () => {
+  let table = new Map<string, number>()
+  const guard = new Guard(
+    OPTIONS,
+    () => {},
+    () => ({
+      transact: (requests) => {
+        assert.ok(requests.length > 0)
+        table = new Map([['guard.in', 0]])
+        return { errno: 0 }
+      },
+      counters: () => table,
+      close() {},
+    }),
+  )
+  guard.replace([], [])
+  assert.deepEqual(guard.drops(), {})
+  table.set('guard.in', 5)
+  guard.replace([], [])
+  table.set('guard.in', 2)
+  assert.deepEqual(guard.drops(), { 'guard.in': 7 })
+  guard.remove()
+  assert.deepEqual(guard.drops(), { 'guard.in': 7 })
 })

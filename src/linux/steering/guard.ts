@@ -254,19 +254,29 @@ const LACKING: ReadonlySet<number> = new Set([
   Errno.ENOENT,
 ])
 
+/** What the guard asks of the kernel. */
+export type NftablesFace = Pick<NftablesSocket, 'transact' | 'counters' | 'close'>
+
 /** The table in the kernel. */
 export class Guard {
   readonly #options: GuardOptions
   readonly #log: (line: string) => void
-  #socket: NftablesSocket | undefined
+  readonly #open: () => NftablesFace
+  #socket: NftablesFace | undefined
   /** What was counted by tables that have been replaced. */
   readonly #counted = new Map<string, number>()
   #inForce = false
   #complained = false
 
-  constructor(options: GuardOptions, log: (line: string) => void) {
+  /** `open` throws `LINUX_EPROTONOSUPPORT` where there is no netfilter. */
+  constructor(
+    options: GuardOptions,
+    log: (line: string) => void,
+    open: () => NftablesFace = () => new NftablesSocket(),
+  ) {
     this.#options = options
     this.#log = log
+    this.#open = open
   }
 
   /** Puts these in the place of what is there, a killed process's too, in one step. */
@@ -293,11 +303,13 @@ export class Guard {
     return drops
   }
 
-  /** Removes the table. */
-  remove(): void {
-    if (this.#inForce) this.#keep(this.#read())
+  /** Removes the table, a killed process's too. False: there was none. */
+  remove(): boolean {
+    const before = this.#connect()?.counters(GUARD_TABLE) ?? new Map<string, number>()
+    if (this.#inForce) this.#keep(before)
     this.#inForce = false
     this.#transact(removalRequests(GUARD_TABLE))
+    return before.size > 0
   }
 
   close(): void {
@@ -314,15 +326,22 @@ export class Guard {
     return this.#socket?.counters(GUARD_TABLE) ?? new Map<string, number>()
   }
 
-  /** False: this kernel cannot. */
-  #transact(requests: Parameters<NftablesSocket['transact']>[0]): boolean {
+  /** `undefined`: this kernel has no netfilter. */
+  #connect(): NftablesFace | undefined {
     try {
-      this.#socket ??= new NftablesSocket()
+      this.#socket ??= this.#open()
+      return this.#socket
     } catch (error) {
-      if (error instanceof WarrenError && error.code === 'LINUX_EPROTONOSUPPORT') return false
+      if (error instanceof WarrenError && error.code === 'LINUX_EPROTONOSUPPORT') return undefined
       throw error
     }
-    const { errno, words } = this.#socket.transact(requests)
+  }
+
+  /** False: this kernel cannot. */
+  #transact(requests: Parameters<NftablesFace['transact']>[0]): boolean {
+    const socket = this.#connect()
+    if (socket === undefined) return false
+    const { errno, words } = socket.transact(requests)
     if (errno === 0) return true
     if (LACKING.has(errno)) return false
     const error = systemError('set the guard of policies in nf_tables', errno)

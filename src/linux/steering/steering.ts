@@ -128,6 +128,16 @@ export class Steering {
     }
   }
 
+  /**
+   * Lets go and removes nothing: covered traffic has nowhere to go once the interface is gone. For who makes the
+   * interface again (its `apply()` takes over without a gap), or ends because of a fault.
+   */
+  leave(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#guard.close()
+  }
+
   /** Removes what a killed process has left. False: nothing was there. */
   static clearLeftovers(): boolean {
     const netlink = new RouteNetlink()
@@ -135,8 +145,7 @@ export class Steering {
     try {
       const found = FAMILIES.some((family) => listRules(netlink.socket, family).length > 0)
       removeAll(netlink)
-      guard.remove()
-      return found
+      return guard.remove() || found
     } finally {
       netlink.close()
       guard.close()
