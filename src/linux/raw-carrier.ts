@@ -44,11 +44,11 @@ export class RawCarrier implements Carrier {
   #batched = 0
   #identification: number
 
-  constructor(spec: CarrierSpec, arena: Arena, identification: number, mtuOf?: MtuLookup) {
+  constructor(spec: CarrierSpec, arena: Arena, identification: number, mtuOf?: MtuLookup, c: Libc = libc()) {
     this.#mtu = new PathMtu(spec, mtuOf)
     this.spec = spec
     this.#arena = arena
-    this.#c = libc()
+    this.#c = c
     this.#fd = spec.fd
     this.#v4 = spec.family === 4
     this.#messages = this.#v4 ? arena.send4 : arena.send6
