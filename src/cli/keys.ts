@@ -84,7 +84,7 @@ export function writeKeysBeside(capture: string, keys: readonly SaKeys[], say: (
   const profile = '~/.config/wireshark/profiles/warren/esp_sa'
   say(`the keys are in ${file}: who has it reads the packets. Warren shows them with`)
   say(`  warren dump -r ${shown} --keys ${shownFile}`)
-  say('and Wireshark (tshark takes the same words behind -r) with')
+  say('and Wireshark, or tshark with the same options, with')
   say(`  install -D -m 600 ${shownFile} ${profile}`)
   say(
     `  wireshark -C warren -o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE -r ${shown}`,

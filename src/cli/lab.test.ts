@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { readCapture } from '../inspect/index.js'
+import { nodeProvider } from '../crypto/index.js'
+import { dissectOpened, EspOpener, parseEspSa, readCapture } from '../inspect/index.js'
 import { run } from './lab.js'
 
 interface Called {
@@ -134,4 +135,38 @@ test('warren lab console reads commands and goes from machine to machine', async
   )
   assert.equal(code, 0)
   assert.equal(stdout, 'alice.my.domain\nbob.my.domain\n1\n2\n')
+})
+
+test('--pcap puts the keys of what was sealed beside the packets', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'warren-'))
+  try {
+    const [pcap, clear] = ['esp.pcapng', 'clear.pcapng'].map((name) => join(directory, name)) as [
+      string,
+      string,
+    ]
+    const { code, stderr } = await warrenLab(['esp-manual', '--json', '--pcap', pcap])
+    assert.equal(code, 0)
+    assert.match(stderr, /esp\.pcapng\.esp_sa: who has it reads the packets/)
+    assert.equal((await stat(`${pcap}.esp_sa`)).mode & 0o777, 0o600)
+    const keys = parseEspSa(await readFile(`${pcap}.esp_sa`, 'latin1'), 'esp_sa')
+    assert.deepEqual(
+      keys.map(({ spi }) => Number(spi)),
+      [0x1000, 0x1001, 0x2000, 0x2001],
+    )
+    const opener = new EspOpener(keys, nodeProvider)
+    const insides = [...readCapture(await readFile(pcap))]
+      .map(({ bytes, linkType }) =>
+        dissectOpened(bytes, linkType, { opener })
+          .layers.map(({ name }) => name)
+          .join(' '),
+      )
+      .filter((names) => names.includes('esp'))
+    assert.ok(insides.includes('ethernet ipv4 esp ipv4 icmp payload espTrailer'))
+    assert.ok(insides.includes('ethernet ipv6 esp icmpv6 payload espTrailer'))
+    assert.ok(insides.every((names) => names.endsWith(' espTrailer')))
+    assert.equal((await warrenLab(['gif', '--json', '--pcap', clear])).stderr, '')
+    await assert.rejects(stat(`${clear}.esp_sa`))
+  } finally {
+    await rm(directory, { recursive: true })
+  }
 })

@@ -1,6 +1,7 @@
 /** `warren lab`: plays the article in this process. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { concatBytes, didYouMean, WarrenError } from '../base/index.js'
+import { saKeysOf } from '../inspect/keys/esp-sa.js'
 import {
   Lab,
   Player,
@@ -30,7 +31,8 @@ It needs no root, no network and nothing of the kernel; time is virtual, and the
   --bare          play, console: a host where nothing is configured yet and no virtual machine exists
   --keep-going    play: goes on after a command that failed
   --json          the same facts for a program
-  --pcap FILE     also writes the bridge's packets as pcapng
+  --pcap FILE     also writes the bridge's packets as pcapng, and where IPsec was used the keys as FILE.esp_sa, which
+                  Wireshark and \`warren dump --keys\` read
   --seed N        another run of the dice (default 1)
   -v, -X          NAME: more of each packet; its bytes
 
@@ -178,7 +180,11 @@ async function playAll({ json, pcap, seed }: Options, io: CliIo): Promise<number
   }
   if (json) io.stdout.write(`${JSON.stringify(reports.map(resultOf), undefined, 2)}\n`)
   if (pcap !== undefined)
-    await save(pcap, captureOf(reports.map(({ name, frames, lab }) => ({ name, frames, lab }))))
+    await save(
+      pcap,
+      reports.map(({ name, frames, lab }) => ({ name, frames, lab })),
+      io,
+    )
   return reports.every(({ ok }) => ok) ? 0 : 1
 }
 
@@ -194,7 +200,7 @@ async function playOne(scenario: Scenario, options: Options, io: CliIo): Promise
     onEnd: (played, how) => show?.end(played, how),
   })
   show?.finish()
-  if (pcap !== undefined) await save(pcap, captureOf([report]))
+  if (pcap !== undefined) await save(pcap, [report], io)
   if (json) {
     const commands = report.played.map(({ host, command, stdout, stderr, exit }) => ({
       host,
@@ -237,7 +243,7 @@ async function play(file: string, options: Options, io: CliIo): Promise<number> 
   const played = await player.play(text)
   if (options.json) io.stdout.write(`${JSON.stringify(played, undefined, 2)}\n`)
   if (options.pcap !== undefined)
-    await save(options.pcap, captureOf([{ name: 'play', frames: lab.frames.slice(before), lab }]))
+    await save(options.pcap, [{ name: 'play', frames: lab.frames.slice(before), lab }], io)
   return player.failed ? 1 : 0
 }
 
@@ -258,13 +264,20 @@ async function read(file: string, io: CliIo): Promise<string> {
   }
 }
 
-async function save(file: string, bytes: Uint8Array): Promise<void> {
+/** The packets, and beside them the keys of all SAs that the machines had. */
+async function save(file: string, parts: Parameters<typeof captureOf>[0], io: CliIo): Promise<void> {
   try {
-    await writeFile(file, bytes)
+    await writeFile(file, captureOf(parts))
   } catch (error) {
     throw new WarrenError('LAB_PCAP', 'cannot write the packets', {
       found: (error as NodeJS.ErrnoException).code ?? String(error),
       where: file,
     })
   }
+  const sas = parts
+    .flatMap(({ lab }) => lab.securityAssociations)
+    .filter(({ protocol }) => protocol !== 'ipip')
+  if (sas.length === 0) return
+  const { writeKeysBeside } = await import('./keys.js')
+  writeKeysBeside(file, sas.map(saKeysOf), (line) => io.stderr.write(`warren lab: ${line}\n`))
 }

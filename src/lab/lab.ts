@@ -5,6 +5,7 @@
  * post-installation section. Everything is driven by the lab's own clock.
  */
 import { type Instant, microseconds, SeededRandom } from '../base/index.js'
+import type { ManualSa } from '../engine/ipsec/sa.js'
 import { LabClock } from './clock.js'
 import type { BridgeDevice } from './devices.js'
 import type { LinkFaults } from './link.js'
@@ -37,6 +38,8 @@ export interface BridgeFrame {
 
 /** Frames that are kept; later ones are only counted. */
 const FRAME_LIMIT = 200_000
+/** Security associations that are kept. */
+const SA_LIMIT = 10_000
 
 export class Lab {
   readonly clock: LabClock = new LabClock()
@@ -49,6 +52,8 @@ export class Lab {
   /** Every frame that a bridge of the host took in, in order. */
   readonly frames: BridgeFrame[] = []
   frameCount = 0
+  /** Every security association that a machine had: with their keys the frames are opened. */
+  readonly securityAssociations: ManualSa[] = []
   /** Called with each frame as it is taken in. */
   onFrame?: (frame: BridgeFrame) => void
 
@@ -74,6 +79,10 @@ export class Lab {
 
   machine(name: string): LabMachine | undefined {
     return this.machines.get(name)
+  }
+
+  remember(sa: ManualSa): void {
+    if (this.securityAssociations.length < SA_LIMIT) this.securityAssociations.push(sa)
   }
 
   /** Keeps what passes a bridge of the host. */

@@ -64,6 +64,9 @@ export class LabMachine extends VirtualHost {
     this.pf.onRefusal = ({ protocol, source, destination, payload }, now) => {
       stack.send({ protocol, source, destination, payload }, now)
     }
+    this.ipsec.listeners.add((event) => {
+      if (event.kind === 'add') lab.remember(event.sa)
+    })
     stack.filter = (direction, ifc, packet, now) => this.pf.passes(direction, ifc, packet, now)
     this.createDevice('lo0')
   }

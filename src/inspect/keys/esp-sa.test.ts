@@ -50,7 +50,11 @@ test('what is written is read again; a record for Wireshark alone stands behind 
       const read = parseEspSa(formatEspSa(keys), 'esp_sa')
       assert.deepEqual(
         read.filter(({ uncheckedIcv }) => uncheckedIcv === undefined),
-        keys,
+        [
+          ...new Map(
+            keys.map((sa) => [JSON.stringify([sa, ...sa.encryptionKey, ...sa.integrityKey]), sa]),
+          ).values(),
+        ],
       )
     }),
     { numRuns: 500 },

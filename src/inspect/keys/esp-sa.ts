@@ -196,9 +196,9 @@ const nameIn = <T>(names: ReadonlyMap<string, T>, wanted: T): string =>
 const hexOf = (key: Uint8Array): string =>
   `0x${Array.from(key, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
 
-/** The file's text, which holds the keys in clear. What cannot be opened (`unsupported`) is left out. */
+/** The file's text, which holds the keys in clear. What cannot be opened (`unsupported`) is left out, what is said twice written once. */
 export function formatEspSa(keys: readonly SaKeys[]): string {
-  return keys
+  const lines = keys
     .filter(({ unsupported }) => unsupported === undefined)
     .map((sa) => {
       const exact = formatUatRecord(fieldsOf(sa))
@@ -212,7 +212,7 @@ export function formatEspSa(keys: readonly SaKeys[]): string {
       }
       return `#warren ${exact}\n${formatUatRecord(fieldsOf(blind))}\n`
     })
-    .join('')
+  return [...new Set(lines)].join('')
 }
 
 function fieldsOf(sa: SaKeys): string[] {
