@@ -138,6 +138,13 @@ function entriesOf(machine: LabMachine): Sysctl[] {
         settings.echoBroadcast = value !== 0
       },
     ),
+    integer(
+      'net.inet.tcp.ecn',
+      () => Number(settings.tcpEcn),
+      (value) => {
+        settings.tcpEcn = value !== 0
+      },
+    ),
     // Only for packets of protocol 4 that no gif(4) claims; those are refused here, whatever it says.
     variable('net.inet.ipip.allow', 0, 2),
     switchOf('net.inet.etherip.allow', 'etherip'),

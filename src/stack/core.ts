@@ -50,6 +50,7 @@ export class Core {
     forwarding6: false,
     defaultTtl: 64,
     echoBroadcast: false,
+    tcpEcn: false,
     announceAddresses: true,
   }
   readonly counters: Counters = new Counters()

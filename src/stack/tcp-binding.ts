@@ -16,6 +16,9 @@ export function tcpOptions(core: Core): TcpLayerOptions {
     random: core.random,
     timers: core.timers,
     counters: core.counters,
+    get ecn() {
+      return core.settings.tcpEcn
+    },
     transmit: (segment, source, destination, now, ecnCapable) =>
       transmit(core, segment, source, destination, ecnCapable, now),
     sourceFor: (destination) => sourceFor(core, destination),

@@ -147,6 +147,8 @@ export interface StackSettings {
   defaultTtl: number
   /** Answer echo requests to broadcast addresses: net.inet.icmp.bmcastecho */
   echoBroadcast: boolean
+  /** Ask for ECN in TCP, and agree to it (RFC 3168): net.inet.tcp.ecn */
+  tcpEcn: boolean
   /** Announce new addresses: gratuitous ARP, and one neighbour solicitation for duplicate address detection. */
   announceAddresses: boolean
 }

@@ -68,3 +68,30 @@ test('what cannot be: no port, a taken port, no route, options of other labs', a
   )
   assert.equal(await error('nc -c 192.168.1.2 443'), 'nc: -c: no TLS in the lab\n')
 })
+
+test('sysctl net.inet.tcp.ecn=1: the connection asks for ECN and marks its packets (RFC 3168)', async () => {
+  const { lab, alice, bob, ok, start } = await addressedPair()
+  /** Of segments with SYN. */
+  const flags: number[] = []
+  const classes = new Set<number>()
+  alice.device('vio0')!.interface.taps.add((frame) => {
+    if (frame[12] !== 8 || frame[23] !== 6) return
+    if ((frame[47]! & 2) !== 0) flags.push(frame[47]!)
+    classes.add(frame[15]! & 3)
+  })
+  const once = async (): Promise<void> => {
+    flags.length = 0
+    classes.clear()
+    const listener = await start(alice, 'nc -l 9')
+    await ok(bob, 'echo hello | nc -N 192.168.1.1 9')
+    await lab.clock.run(listener.result)
+  }
+  await once()
+  assert.deepEqual([flags, [...classes]], [[0x02, 0x12], [0]])
+  assert.match(await ok(alice, 'sysctl net.inet.tcp.ecn=1'), /0 -> 1/)
+  await ok(bob, 'sysctl net.inet.tcp.ecn=1')
+  await once()
+  // SYN with ECE and CWR, its answer with ECE.
+  assert.deepEqual(flags, [0xc2, 0x52])
+  assert.ok(classes.has(2))
+})
