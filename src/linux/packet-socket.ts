@@ -10,6 +10,8 @@ import { AF_PACKET, SO_RCVBUF, SO_RCVBUFFORCE, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKE
 
 const ETH_P_ALL = 0x0003
 const SO_TIMESTAMP = 29
+const SOL_PACKET = 263
+const PACKET_IGNORE_OUTGOING = 23
 const SOCKADDR_LL_LENGTH = 20
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
@@ -59,8 +61,11 @@ export function openPacketSocket(interfaceName: string): PacketCapture {
       c.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size, 4)
     check(c.setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, uint32(1), 4), 'ask for timestamps')
     const address = encodeSockaddrLl(index)
+    const type = linkTypeOf(interfaceName, fd)
+    // What loopback sends it also receives: once is enough. Kernels before 4.20 show it twice.
+    if (type === ARPHRD_LOOPBACK) c.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, uint32(1), 4)
     check(c.bind(fd, address, address.length), `capture on ${interfaceName}`)
-    return new Capture(interfaceName, fd, linkOf(interfaceName, index, fd))
+    return new Capture(interfaceName, fd, linkOf(interfaceName, type))
   } catch (error) {
     c.close(fd)
     throw error
@@ -74,11 +79,14 @@ const RAW_TYPES = new Set([
   65_534 /* none */, 768 /* tunnel */, 769 /* tunnel6 */, 776 /* sit */, 778 /* gre */, 519,
 ])
 
-function linkOf(name: string, _index: number, fd: number): CaptureLink {
+function linkTypeOf(name: string, fd: number): number {
   const request = new Uint8Array(40)
   request.set(new TextEncoder().encode(name).subarray(0, 15))
   check(libc().ioctl(fd, SIOCGIFHWADDR, request), `ask for the link type of ${name}`)
-  const type = new DataView(request.buffer).getUint16(16, LITTLE_ENDIAN)
+  return new DataView(request.buffer).getUint16(16, LITTLE_ENDIAN)
+}
+
+function linkOf(name: string, type: number): CaptureLink {
   if (type === ARPHRD_ETHER || type === ARPHRD_LOOPBACK) return 'ethernet'
   if (RAW_TYPES.has(type)) return 'raw'
   throw new WarrenError('LINUX_LINK_TYPE', `${name} has a link type that is not supported`, {
