@@ -1,34 +1,32 @@
 /**
- * LinuxHost: machines on this machine. The main thread makes interfaces, addresses, routes and sockets; a worker
- * moves the packets. All that was made is removed by `close()`; a killed process leaves nothing either, since its
+ * LinuxHost: machines on this machine. The main thread makes interfaces, addresses, routes and sockets; workers
+ * move the packets. All that was made is removed by `close()`; a killed process leaves nothing either, since its
  * interfaces live only as long as its descriptors.
  */
 import { randomFillSync, randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
-import { Worker } from 'node:worker_threads'
-import { Counters, type Instant, type IpAddress, instantAt, type Random, WarrenError } from '../base/index.js'
+import { Counters, type Instant, type IpAddress, instantAt, type Random } from '../base/index.js'
 import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
 import type { Datagram, PathSpec, PolicySpec } from '../proto/machine.js'
-import { check, libc } from './ffi.js'
+import { libc } from './ffi.js'
 import { LinuxInterface, type PathHooks } from './interface.js'
-import type { FromWorker, PathCounts, ToWorker, WorkerData } from './messages.js'
+import type { FromWorker, PathCounts } from './messages.js'
 import { PolicyGate } from './policy-gate.js'
 import { RouteNetlink } from './rtnetlink.js'
 import { CarrierSockets } from './sockets.js'
 import { Steering } from './steering/index.js'
+import { defaultWorkers, PlaneWorkers } from './workers.js'
 
-const EFD_CLOEXEC = 0o2000000
-const EFD_NONBLOCK = 0o4000
 /** A route to an address of our own. */
 const RTN_LOCAL = 2
 /** Longest delay that setTimeout takes. */
 const TIMER_LIMIT_MS = 0x7fff_ffff
-/** How long a worker may take to stop before its thread is ended. */
-const STOP_WAIT_MS = 3000
 
 export interface LinuxHostOptions {
   /** Default: the machine's name. */
   readonly name?: string
+  /** Threads that move packets, at most. Default: one on two cores; else a core less than there are, but no more than 4. */
+  readonly workers?: number
   /** The data plane has failed: nothing moves any more, and the owner is to tear everything down. */
   readonly onFailure?: (error: Error) => void
   /** One line for the administrator. */
@@ -50,11 +48,8 @@ export class LinuxHost implements Host {
   readonly counters: Counters = new Counters()
   readonly #options: LinuxHostOptions
   #netlink: RouteNetlink | undefined
-  #worker: Worker | undefined
-  #wakeFd = -1
-  #workerGone: Promise<void> = Promise.resolve()
-  readonly #pendingControl: SharedArrayBuffer = new SharedArrayBuffer(4)
-  #closing = false
+  readonly #workers: PlaneWorkers
+  #closing: Promise<void> | undefined
   #nextId = 1
   readonly #interfaces = new Map<number, LinuxInterface>()
   readonly #carriers: CarrierSockets
@@ -66,27 +61,38 @@ export class LinuxHost implements Host {
   #orphaned = false
   /** SO_MARK of the sockets that are being opened. */
   #mark: number | undefined
-  /** Every descriptor that the worker may touch: closed when it has let go, or is gone. */
+  /** Every descriptor that a worker may touch: closed when it has let go, or is gone. */
   readonly #shared = new Set<number>()
-  #counts = new Map<string, PathCounts>()
-  #planeDrops: Readonly<Record<string, number>> = {}
-  #policyDrops = new Map<number, Readonly<Record<string, number>>>()
+  readonly #counts = new Map<string, PathCounts>()
+  /** By worker. */
+  readonly #planeDrops: Readonly<Record<string, number>>[] = []
+  readonly #policyDrops = new Map<number, Readonly<Record<string, number>>>()
   #request = 0
-  readonly #waiting = new Map<number, () => void>()
+  /** Who waits for an answer, and how many workers have yet to give one. */
+  readonly #waiting = new Map<number, { readonly done: () => void; missing: number }>()
   readonly #timers = new Set<NodeJS.Timeout>()
 
   constructor(options: LinuxHostOptions = {}) {
     this.#options = options
     this.name = options.name ?? hostname()
+    this.#workers = new PlaneWorkers({
+      limit: Math.max(1, options.workers ?? defaultWorkers()),
+      hear: (message, worker) => this.#hear(message, worker),
+      failed: (error) => {
+        for (const { done } of this.#waiting.values()) done()
+        this.#waiting.clear()
+        options.onFailure?.(error)
+      },
+    })
     this.#carriers = new CarrierSockets({
       counters: this.counters,
       nextId: () => this.#nextId++,
       mark: () => this.#mark,
-      opened: (spec) => {
+      opened: (spec, worker) => {
         this.#shared.add(spec.fd)
-        this.#post({ kind: 'carrier', spec })
+        this.#workers.post(worker, { kind: 'carrier', spec })
       },
-      released: (id) => this.#post({ kind: 'remove-carrier', id }),
+      released: (id, worker) => this.#workers.post(worker, { kind: 'remove-carrier', id }),
     })
   }
 
@@ -116,23 +122,20 @@ export class LinuxHost implements Host {
       setPolicies: (policies) => this.#setPolicies(id, policies),
       drops: () => this.#dropsOf(id),
       remove: (pathId) => this.#remove(id, pathId),
-      running: (running) => this.#post({ kind: 'running', id, running }),
+      running: (running) => this.#workers.postTo(id, { kind: 'running', id, running }),
       counts: (pathId) => this.#counts.get(`${id} ${pathId}`),
       destroyed: (owner) => this.#destroyed(id, owner),
     })
     this.#interfaces.set(id, made)
     this.#shared.add(made.fd)
-    this.#post({
-      kind: 'interface',
-      spec: {
-        id,
-        name: spec.name,
-        fd: made.fd,
-        index: made.index,
-        layer: spec.layer,
-        mtu: spec.mtu,
-        offload: made.offload,
-      },
+    this.#workers.addInterface({
+      id,
+      name: spec.name,
+      fd: made.fd,
+      index: made.index,
+      layer: spec.layer,
+      mtu: spec.mtu,
+      offload: made.offload,
     })
     return made
   }
@@ -147,19 +150,19 @@ export class LinuxHost implements Host {
 
   /** Brings what `status()` of the interfaces says up to date. */
   async refresh(): Promise<void> {
-    if (this.#worker === undefined || this.#closing) return
+    if (this.#workers.count === 0 || this.#closing !== undefined) return
     const request = ++this.#request
-    await new Promise<void>((resolve) => {
-      this.#waiting.set(request, resolve)
-      this.#post({ kind: 'counters', request })
+    await new Promise<void>((done) => {
+      this.#waiting.set(request, { done, missing: this.#workers.count })
+      this.#workers.postAll({ kind: 'counters', request })
     })
   }
 
   /** Drops that belong to no path: of the data plane and of this host, by reason. */
   drops(): Record<string, number> {
-    const drops = { ...this.#planeDrops }
-    for (const [reason, count] of Object.entries(this.counters.toJSON()))
-      drops[reason] = (drops[reason] ?? 0) + count
+    const drops: Record<string, number> = {}
+    for (const counted of [...this.#planeDrops, this.counters.toJSON()])
+      for (const [reason, count] of Object.entries(counted)) drops[reason] = (drops[reason] ?? 0) + count
     return drops
   }
 
@@ -172,24 +175,20 @@ export class LinuxHost implements Host {
     return this.#gates.size > 0 || this.#orphaned
   }
 
-  /** Removes every interface, ends the worker and closes every descriptor. */
-  async close(): Promise<void> {
-    if (this.#closing) return this.#workerGone
-    this.#closing = true
+  /** Removes every interface, ends the workers and closes every descriptor. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
     this.removeInterfaces()
     if (this.#orphaned && !this.#staysClosed) Steering.clearLeftovers()
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
-    const worker = this.#worker
-    if (worker !== undefined) {
-      this.#post({ kind: 'stop' })
-      const timer = setTimeout(() => {
-        this.#wake()
-        void worker.terminate()
-      }, STOP_WAIT_MS)
-      await this.#workerGone
-      clearTimeout(timer)
-    }
+    await this.#workers.stop()
+    for (const { done } of this.#waiting.values()) done()
+    this.#waiting.clear()
     this.#closeAll()
   }
 
@@ -225,7 +224,7 @@ export class LinuxHost implements Host {
       this.#orphaned = false
     }
     gate.replace(policies)
-    this.#post({ kind: 'policies', interfaceId: id, policies })
+    this.#workers.postTo(id, { kind: 'policies', interfaceId: id, policies })
   }
 
   #dropsOf(id: number): Record<string, number> {
@@ -237,9 +236,10 @@ export class LinuxHost implements Host {
     if (made === undefined) return
     const gate = this.#gates.get(id)
     this.#mark = gate?.mark
+    const worker = this.#workers.settle(id, this.#carriers.workerOf(path.carrier))
     let carrierId: number
     try {
-      carrierId = this.#carriers.acquire(path)
+      carrierId = this.#carriers.acquire(path, worker)
     } finally {
       this.#mark = undefined
     }
@@ -247,11 +247,12 @@ export class LinuxHost implements Host {
     made.paths.set(path.id, { carrier: path.carrier, ...hooks })
     gate?.stands(path.id, path.carrier)
     const { takes, transform } = path
-    this.#post({
+    this.#workers.post(worker, {
       kind: 'path',
       spec: { id: path.id, interfaceId: id, carrierId, takes, transform },
     })
-    if (replaced !== undefined) this.#carriers.giveBack(replaced.carrier)
+    if (replaced !== undefined) this.#carriers.giveBack(replaced.carrier, worker)
+    this.#tellOthers()
   }
 
   #remove(id: number, pathId: string): void {
@@ -261,8 +262,23 @@ export class LinuxHost implements Host {
     made.paths.delete(pathId)
     this.#counts.delete(`${id} ${pathId}`)
     this.#gates.get(id)?.ends(pathId)
-    this.#post({ kind: 'remove-path', interfaceId: id, id: pathId })
-    this.#carriers.giveBack(path.carrier)
+    this.#workers.postTo(id, { kind: 'remove-path', interfaceId: id, id: pathId })
+    this.#carriers.giveBack(path.carrier, this.#workers.settle(id))
+    this.#tellOthers()
+  }
+
+  #tellOthers(): void {
+    if (this.#workers.count < 2) return
+    this.#workers.tellOthers(
+      [...this.#interfaces].map(([interfaceId, { index, paths }]) => {
+        const mark = this.#gates.get(interfaceId)?.mark
+        const carriers = [...paths.values()].map(({ carrier }) => ({
+          remote: carrier.remote.bytes,
+          ...(mark === undefined ? {} : { mark }),
+        }))
+        return { interfaceId, index, carriers }
+      }),
+    )
   }
 
   #destroyed(id: number, made: LinuxInterface): void {
@@ -271,53 +287,13 @@ export class LinuxHost implements Host {
     this.#policyDrops.delete(id)
     for (const pathId of [...made.paths.keys()]) this.#remove(id, pathId)
     this.#interfaces.delete(id)
-    this.#post({ kind: 'remove-interface', id })
+    this.#workers.removeInterface(id)
   }
 
-  #post(message: ToWorker): void {
-    if (this.#worker === undefined) {
-      if (this.#closing || message.kind === 'stop') return
-      this.#startWorker()
-    }
-    this.#worker?.postMessage(message)
-    this.#wake()
-  }
-
-  #wake(): void {
-    if (this.#wakeFd < 0) return
-    // struct eventfd's counter: any value but 0 wakes.
-    libc().write(this.#wakeFd, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), 8)
-  }
-
-  #startWorker(): void {
-    this.#wakeFd = check(libc().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'make an eventfd')
-    const workerData: WorkerData = { wakeFd: this.#wakeFd, pendingControl: this.#pendingControl }
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'data plane' })
-    this.#worker = worker
-    worker.on('message', (message: FromWorker) => this.#hear(message))
-    let failure: Error | undefined
-    worker.on('error', (error) => {
-      failure = error instanceof Error ? error : new Error(String(error))
-    })
-    this.#workerGone = new Promise((resolve) => {
-      worker.on('exit', (code) => {
-        this.#worker = undefined
-        for (const done of this.#waiting.values()) done()
-        this.#waiting.clear()
-        resolve()
-        if (this.#closing) return
-        const found = failure === undefined ? `it ended with ${code}` : `${failure.message}`
-        this.#options.onFailure?.(
-          new WarrenError('LINUX_DATA_PLANE', 'the thread that moves the packets has ended', { found }),
-        )
-      })
-    })
-  }
-
-  #hear(message: FromWorker): void {
+  #hear(message: FromWorker, worker: number): void {
     switch (message.kind) {
       case 'control': {
-        Atomics.sub(new Int32Array(this.#pendingControl), 0, 1)
+        Atomics.sub(new Int32Array(this.#workers.pendingControl), 0, 1)
         const path = this.#interfaces.get(message.interfaceId)?.paths.get(message.pathId)
         const { payload, ttl, trafficClass } = message
         path?.onControl({ carrier: path.carrier, payload, ttl, trafficClass })
@@ -327,12 +303,17 @@ export class LinuxHost implements Host {
         if (this.#shared.delete(message.fd)) libc().close(message.fd)
         return
       case 'counters': {
-        const counts = message.paths.map((path) => [`${path.interfaceId} ${path.id}`, path] as const)
-        this.#counts = new Map(counts)
-        this.#planeDrops = message.drops
-        this.#policyDrops = new Map(message.policies.map(({ interfaceId, drops }) => [interfaceId, drops]))
-        this.#waiting.get(message.request)?.()
-        this.#waiting.delete(message.request)
+        for (const path of message.paths)
+          if (this.#interfaces.get(path.interfaceId)?.paths.has(path.id))
+            this.#counts.set(`${path.interfaceId} ${path.id}`, path)
+        for (const { interfaceId, drops } of message.policies)
+          if (this.#interfaces.has(interfaceId)) this.#policyDrops.set(interfaceId, drops)
+        this.#planeDrops[worker] = message.drops
+        const waiting = this.#waiting.get(message.request)
+        if (waiting !== undefined && --waiting.missing === 0) {
+          this.#waiting.delete(message.request)
+          waiting.done()
+        }
         return
       }
       case 'reached':
@@ -357,8 +338,6 @@ export class LinuxHost implements Host {
     for (const fd of this.#shared) c.close(fd)
     this.#shared.clear()
     this.#carriers.clear()
-    if (this.#wakeFd >= 0) c.close(this.#wakeFd)
-    this.#wakeFd = -1
     this.#netlink?.close()
     this.#netlink = undefined
   }

@@ -39,6 +39,12 @@ export interface PlanePathSpec {
   readonly transform: TransformSpec
 }
 
+/** A tunnel that another thread works: the kernel's number of its interface, and where what carries it goes. */
+export interface OtherTunnel {
+  readonly index: number
+  readonly carriers: readonly { readonly remote: Uint8Array; readonly mark?: number }[]
+}
+
 export type ToWorker =
   | { readonly kind: 'interface'; readonly spec: PlaneInterfaceSpec }
   /** From now on the descriptor is not touched; answered by `released`. */
@@ -50,6 +56,8 @@ export type ToWorker =
   | { readonly kind: 'remove-carrier'; readonly id: number }
   | { readonly kind: 'path'; readonly spec: PlanePathSpec }
   | { readonly kind: 'remove-path'; readonly interfaceId: number; readonly id: string }
+  /** All tunnels of other threads. */
+  | { readonly kind: 'others'; readonly tunnels: readonly OtherTunnel[] }
   | { readonly kind: 'counters'; readonly request: number }
   | { readonly kind: 'stop' }
 

@@ -5,7 +5,7 @@
  *     interface ── read ──▶ outbound transform ──▶ carrier's batch ── sendmmsg ──▶
  *     interface ◀─ write ── source filter ◀── inbound transform ◀── recvmmsg ── carrier
  */
-import { Counters, ipAddressFrom } from '../base/index.js'
+import { Counters } from '../base/index.js'
 import { type CryptoProvider, nodeProvider } from '../crypto/index.js'
 import type { PolicySpec, ReachedLifetime } from '../proto/machine.js'
 import { Arena, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
@@ -14,7 +14,15 @@ import { createCarrier } from './carriers.js'
 import { LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import { type ControlTaker, Inbound } from './inbound.js'
 import { loadLibcrypto } from './libcrypto.js'
-import type { CarrierSpec, PathCounts, PlaneInterfaceSpec, PlanePathSpec, PolicyDrops } from './messages.js'
+import { findLoops } from './loops.js'
+import type {
+  CarrierSpec,
+  OtherTunnel,
+  PathCounts,
+  PlaneInterfaceSpec,
+  PlanePathSpec,
+  PolicyDrops,
+} from './messages.js'
 import { Outbound } from './outbound.js'
 import { PlanePath } from './path.js'
 import { PlaneInterface } from './plane-interface.js'
@@ -54,6 +62,7 @@ export class DataPlane {
   readonly #keyed: PlanePath[] = []
   #nextKeyed = 0
   #stale = true
+  #others: readonly OtherTunnel[] = []
   #loopsUntil = 0
 
   constructor(wakeFd: number, lookup: RouteLookup, events: PlaneEvents) {
@@ -85,6 +94,12 @@ export class DataPlane {
   setRunning(id: number, running: boolean): void {
     const found = this.#interfaces.get(id)
     if (found !== undefined) found.running = running
+  }
+
+  /** Tunnels that other threads work. */
+  setOthers(tunnels: readonly OtherTunnel[]): void {
+    this.#others = tunnels
+    this.#loopsUntil = 0
   }
 
   /** In the place of those that the interface had; an interface that has had some keeps to policies. */
@@ -181,28 +196,9 @@ export class DataPlane {
   readonly #tellReached = (path: PlanePath, lifetime: ReachedLifetime): void =>
     this.#events.reached(path, lifetime)
 
-  /**
-   * A packet's nesting is forgotten when it crosses the kernel. So loops are found in the routes: a carrier whose
-   * way to the peer leads, over however many tunnels of this host, into a tunnel that it carries.
-   */
   #findLoops(nowMs: number): void {
     this.#loopsUntil = nowMs + LOOP_CHECK_MS
-    const tunnels = new Map([...this.#interfaces.values()].map((side) => [side.spec.index, side]))
-    const next = new Map<Carrier, PlaneInterface | undefined>()
-    for (const carrier of this.#carriers.values()) {
-      const route = this.#lookup(ipAddressFrom(carrier.spec.remote), carrier.spec.mark)
-      next.set(carrier, route === undefined ? undefined : tunnels.get(route.interfaceIndex))
-    }
-    const leadsTo = (from: Carrier, wanted: Carrier, seen: Set<Carrier>): boolean => {
-      for (const { carrier } of next.get(from)?.paths.values() ?? []) {
-        if (carrier === wanted) return true
-        if (seen.has(carrier)) continue
-        seen.add(carrier)
-        if (leadsTo(carrier, wanted, seen)) return true
-      }
-      return false
-    }
-    for (const carrier of this.#carriers.values()) carrier.loops = leadsTo(carrier, carrier, new Set())
+    findLoops(this.#carriers.values(), this.#interfaces.values(), this.#others, this.#lookup)
   }
 
   #buildPollTable(): void {

@@ -14,15 +14,17 @@ export interface CarrierSocketsOwner {
   readonly counters: Counters
   /** A number that nothing else of the data plane has. */
   nextId(): number
-  /** A socket was opened, for the data plane to work. */
-  opened(spec: CarrierSpec): void
+  /** A socket was opened, for a thread of the data plane to work. */
+  opened(spec: CarrierSpec, worker: number): void
   /** SO_MARK of a carrier's socket. Default: none. */
   mark?(carrier: Carrier): number | undefined
   /** Nobody uses it any more. The data plane says when it is to be closed. */
-  released(id: number): void
+  released(id: number, worker: number): void
 }
 
 interface SharedSocket {
+  /** The thread that works it. */
+  readonly worker: number
   readonly id: number
   readonly fd: number
   users: number
@@ -33,24 +35,33 @@ interface SharedSocket {
 export class CarrierSockets {
   readonly #owner: CarrierSocketsOwner
   readonly #defaultTtl: number = defaultTtl()
-  readonly #sockets = new Map<string, SharedSocket>()
+  readonly #sockets = new Map<string, SharedSocket[]>()
 
   constructor(owner: CarrierSocketsOwner) {
     this.#owner = owner
   }
 
-  /** The data plane's number of the path's carrier. Throws `LINUX_*` where the kernel refuses the socket. */
-  acquire({ carrier, transform }: Pick<PathSpec, 'carrier' | 'transform'>): number {
+  /** The thread that works the carrier already. */
+  workerOf(carrier: Carrier): number | undefined {
+    return this.#sockets.get(carrierKey(carrier))?.[0]?.worker
+  }
+
+  /**
+   * The data plane's number of the path's carrier in a thread. Two threads have a socket each, where the tunnels of
+   * both come to share a carrier only later. Throws `LINUX_*` where the kernel refuses the socket.
+   */
+  acquire({ carrier, transform }: Pick<PathSpec, 'carrier' | 'transform'>, worker = 0): number {
     const key = carrierKey(carrier)
     const joined = !needsRoom(transform)
-    let shared = this.#sockets.get(key)
+    const sockets = this.#sockets.get(key) ?? []
+    let shared = sockets.find((socket) => socket.worker === worker)
     if (shared === undefined) {
       const fd = this.#open(carrier, joined)
-      shared = { id: this.#owner.nextId(), fd, users: 0, joined }
-      this.#sockets.set(key, shared)
+      shared = { worker, id: this.#owner.nextId(), fd, users: 0, joined }
+      this.#sockets.set(key, [...sockets, shared])
       const { kind, protocol, local, remote } = carrier
       const mark = this.#owner.mark?.(carrier)
-      this.#owner.opened({
+      const spec: CarrierSpec = {
         id: shared.id,
         kind,
         fd,
@@ -60,7 +71,8 @@ export class CarrierSockets {
         remote: remote.bytes,
         defaultTtl: this.#defaultTtl,
         ...(mark === undefined ? {} : { mark }),
-      })
+      }
+      this.#owner.opened(spec, worker)
     } else if (shared.joined && !joined && carrier.kind === 'udp') {
       setJoined(shared.fd, false)
       shared.joined = false
@@ -70,18 +82,21 @@ export class CarrierSockets {
   }
 
   /** The counterpart of one `acquire`. */
-  giveBack(carrier: Carrier): void {
+  giveBack(carrier: Carrier, worker = 0): void {
     const key = carrierKey(carrier)
-    const shared = this.#sockets.get(key)
+    const sockets = this.#sockets.get(key) ?? []
+    const shared = sockets.find((socket) => socket.worker === worker)
     if (shared === undefined || --shared.users > 0) return
-    this.#sockets.delete(key)
-    this.#owner.released(shared.id)
+    const rest = sockets.filter((socket) => socket !== shared)
+    if (rest.length > 0) this.#sockets.set(key, rest)
+    else this.#sockets.delete(key)
+    this.#owner.released(shared.id, worker)
   }
 
   /** A datagram of a machine's own. What the kernel refuses is counted, not thrown: it is as if lost on the way. */
   transmit(datagram: Datagram): void {
     const { counters } = this.#owner
-    const shared = this.#sockets.get(carrierKey(datagram.carrier))
+    const shared = this.#sockets.get(carrierKey(datagram.carrier))?.[0]
     let fd = shared?.fd
     try {
       fd ??= this.#open(datagram.carrier, false)

@@ -59,6 +59,9 @@ function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: 
       case 'remove-path':
         plane.removePath(message.interfaceId, message.id)
         return true
+      case 'others':
+        plane.setOthers(message.tunnels)
+        return true
       case 'counters':
         post({ kind: 'counters', request: message.request, ...plane.counts() })
         return true
