@@ -10,9 +10,12 @@ import { LITTLE_ENDIAN, NativeMemory } from './ffi.js'
 import { COALESCER_ROOM, PacketBlock } from './offload/index.js'
 import {
   CMSG_INT_SPACE,
+  CMSGHDR_LENGTH,
   IOV_BASE,
   IOV_LEN,
   IOVEC_LENGTH,
+  IP_PROTOCOL,
+  IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_HOPLIMIT,
   IPV6_TCLASS,
@@ -67,7 +70,7 @@ export class Arena {
   readonly pollFds: number
   /** One pollfd more, for who waits for one descriptor alone. */
   readonly waitFd: number
-  /** Arrays of mmsghdr, for IPv4 (no name, no control) and IPv6: `SEND_BATCH` to send, `BATCH` to receive. */
+  /** Arrays of mmsghdr, for IPv4 (no name) and IPv6: `SEND_BATCH` to send, `BATCH` to receive. */
   readonly send4: number
   readonly send6: number
   readonly receive4: number
@@ -76,6 +79,7 @@ export class Arena {
   readonly #fragmentHeaders: number
   readonly #sendName: number
   readonly #sendControl: number
+  readonly #sendProtocol: number
   readonly #receiveName: number
   readonly #receiveControl: number
   readonly #sendSlots: number
@@ -107,6 +111,7 @@ export class Arena {
     this.#sendName = take(SEND_BATCH * NAME_LENGTH)
     this.#receiveName = take(BATCH * NAME_LENGTH)
     this.#sendControl = take(SEND_BATCH * SEND_CONTROL_LENGTH)
+    this.#sendProtocol = take(CMSG_INT_SPACE)
     this.#receiveControl = take(BATCH * RECEIVE_CONTROL_LENGTH)
     this.#sendSlots = take(BATCH * SLOT_STRIDE)
     this.#receiveSlots = take(BATCH * SLOT_STRIDE)
@@ -118,7 +123,9 @@ export class Arena {
     this.view = this.memory.view
     this.block = new PacketBlock(this.bytes)
     this.base = this.memory.base
+    writeCmsgInt(this.view, this.#sendProtocol, IPPROTO_IP, IP_PROTOCOL, 0)
     for (let i = 0; i < SEND_BATCH; i++) {
+      this.memory.setPointer(this.send4 + i * MMSGHDR_LENGTH + MSG_CONTROL, this.#sendProtocol)
       this.#layMessage(this.send4, i, this.#sendIov + 2 * i * IOVEC_LENGTH)
       this.#layMessage(this.send6, i, this.#sendIov + 2 * i * IOVEC_LENGTH)
       this.memory.setPointer(this.send6 + i * MMSGHDR_LENGTH + MSG_NAME, this.sendName(i))
@@ -161,6 +168,17 @@ export class Arena {
 
   receiveControl(i: number): number {
     return this.#receiveControl + i * RECEIVE_CONTROL_LENGTH
+  }
+
+  /**
+   * Routing of the first `count` packets of `send4` is to be by this protocol; 0: by none in particular, as it was before
+   * kernels knew the control message.
+   */
+  routeBy(protocol: number, count: number): void {
+    this.view.setInt32(this.#sendProtocol + CMSGHDR_LENGTH, protocol, LITTLE_ENDIAN)
+    const length = protocol === 0 ? 0 : CMSG_INT_SPACE
+    for (let i = 0; i < count; i++)
+      this.view.setUint32(this.send4 + i * MMSGHDR_LENGTH + MSG_CONTROLLEN, length, LITTLE_ENDIAN)
   }
 
   /** Lengths that the kernel overwrote in an IPv6 message. */

@@ -43,6 +43,11 @@ export class RawCarrier implements Carrier {
   readonly #mtu: PathMtu
   #batched = 0
   #identification: number
+  /**
+   * The header is ours, and the kernel does not look into it: rules of routing that ask for the protocol (IPsec policies
+   * among them) know it only if it is told. Marked packets meet no such rule.
+   */
+  #tellsProtocol: boolean
 
   constructor(spec: CarrierSpec, arena: Arena, identification: number, mtuOf?: MtuLookup, c: Libc = libc()) {
     this.#mtu = new PathMtu(spec, mtuOf)
@@ -56,6 +61,7 @@ export class RawCarrier implements Carrier {
     this.#local = this.#v4 ? readUint32(spec.local, 0) : 0
     this.#remote = this.#v4 ? readUint32(spec.remote, 0) : 0
     this.#identification = identification
+    this.#tellsProtocol = this.#v4 && spec.mark === undefined
   }
 
   mtu(nowMs: number): number {
@@ -159,6 +165,7 @@ export class RawCarrier implements Carrier {
   flush(): void {
     const count = this.#batched
     this.#batched = 0
+    if (this.#v4) this.#arena.routeBy(this.#tellsProtocol ? this.spec.protocol : 0, count)
     let at = 0
     let retried = -1
     while (at < count) {
@@ -175,6 +182,12 @@ export class RawCarrier implements Carrier {
       const errno = this.#c.errno()
       if (errno === Errno.EINTR) continue
       if (errno === Errno.EAGAIN && waitForRoom(this.#c, this.#arena, this.#fd)) continue
+      if (errno === Errno.EINVAL && this.#tellsProtocol) {
+        // Kernels before 6.4 do not know the message.
+        this.#tellsProtocol = false
+        this.#arena.routeBy(0, count)
+        continue
+      }
       if (errno === Errno.EMSGSIZE) this.#mtu.forget()
       else if (errno !== Errno.EAGAIN && errno !== Errno.ENOBUFS && retried !== at) {
         // It may be the ICMP error of an earlier packet, told once: this one was not tried yet.

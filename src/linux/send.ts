@@ -2,11 +2,12 @@
 import { concatBytes } from '../base/index.js'
 import type { Datagram } from '../proto/machine.js'
 import { ipv4 } from '../wire/ipv4.js'
-import { errnoName, LITTLE_ENDIAN, libc, NativeMemory } from './ffi.js'
+import { Errno, errnoName, LITTLE_ENDIAN, libc, NativeMemory } from './ffi.js'
 import {
   CMSG_INT_SPACE,
   IOV_LEN,
   IOVEC_LENGTH,
+  IP_PROTOCOL,
   IP_TOS,
   IP_TTL,
   IPPROTO_IP,
@@ -44,7 +45,12 @@ export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number)
   view.setUint32(MSG_IOVLEN, 1, LITTLE_ENDIAN)
   memory.setPointer(IOV, DATA)
   view.setUint32(IOV + IOV_LEN, bytes.length, LITTLE_ENDIAN)
-  if (!isWhole) {
+  if (isWhole) {
+    // As in the data plane: rules of routing may ask for it.
+    memory.setPointer(MSG_CONTROL, CONTROL)
+    view.setUint32(MSG_CONTROLLEN, CMSG_INT_SPACE, LITTLE_ENDIAN)
+    writeCmsgInt(view, CONTROL, IPPROTO_IP, IP_PROTOCOL, carrier.protocol)
+  } else {
     memory.setPointer(MSG_CONTROL, CONTROL)
     view.setUint32(MSG_CONTROLLEN, 2 * CMSG_INT_SPACE, LITTLE_ENDIAN)
     const level = v4 ? IPPROTO_IP : IPPROTO_IPV6
@@ -53,7 +59,10 @@ export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number)
   }
   const c = libc()
   // A second time, for the first may only tell the ICMP error of an earlier packet.
-  if (c.sendmsg(fd, memory.base, 0) >= 0 || c.sendmsg(fd, memory.base, 0) >= 0) return undefined
+  if (c.sendmsg(fd, memory.base, 0) >= 0) return undefined
+  // Kernels before 6.4 do not know the control message.
+  if (isWhole && c.errno() === Errno.EINVAL) view.setUint32(MSG_CONTROLLEN, 0, LITTLE_ENDIAN)
+  if (c.sendmsg(fd, memory.base, 0) >= 0) return undefined
   return errnoName(c.errno())
 }
 

@@ -31,6 +31,8 @@ export const IPPROTO_IP = 0
 export const IP_TOS = 1
 export const IP_TTL = 2
 export const IP_HDRINCL = 3
+/** Control message: the protocol by which a packet with a header of its own is routed. */
+export const IP_PROTOCOL = 52
 export const IP_MTU_DISCOVER = 10
 export const IP_RECVERR = 11
 export const IP_RECVTTL = 12
