@@ -51,8 +51,11 @@ export async function run(args: readonly string[] = []): Promise<number> {
   const subjects = peers
     .filter(({ name }) => name === 'bare' || options.subjects?.includes(name) !== false)
     .map((peer) => new Subject(peer))
-  // `exit` has handlers of its own for what runs and for the namespaces.
   const interrupted = (): never => process.exit(130)
+  const removed = (): void => {
+    for (const subject of subjects) subject.remove()
+  }
+  process.on('exit', removed)
   process.once('SIGINT', interrupted)
   process.once('SIGTERM', interrupted)
   try {
@@ -60,6 +63,7 @@ export async function run(args: readonly string[] = []): Promise<number> {
     await measureAll(subjects, options)
   } finally {
     for (const subject of subjects) await subject.stop()
+    process.off('exit', removed)
     process.off('SIGINT', interrupted)
     process.off('SIGTERM', interrupted)
   }
@@ -123,7 +127,6 @@ class Subject {
   #counter: GcCounter | undefined
   #gc: GcCount | undefined
   #began = 0
-  readonly #atExit = (): void => this.#hosts?.net.close()
 
   constructor(peer: Peer) {
     this.#peer = peer
@@ -140,7 +143,6 @@ class Subject {
       return
     }
     warrenPeers.find((peer) => peer === this.#peer)?.traceGc((line) => this.#counter?.line(line))
-    process.on('exit', this.#atExit)
     await this.#try('start', async () => {
       this.#hosts = twoHosts(`wb${(prefixes++).toString(36)}`, link)
       this.#began = Date.now()
@@ -153,7 +155,7 @@ class Subject {
     if (standing === undefined) return
     for (const test of tests) {
       if (test === 'ping') this.#ping.push(await this.#try('ping', () => roundTrip(standing, pings)))
-      else this.#samples[test].push(await this.#try(test, () => load(standing, test, seconds)))
+      else this.#samples[test].push(await this.#try(test, () => loadTwice(standing, test, seconds)))
       // What still is on its way is not the next one's.
       await sleep(100)
     }
@@ -186,9 +188,13 @@ class Subject {
       await this.#standing?.peer.stop()
     } finally {
       this.#standing = undefined
-      this.#hosts?.net.close()
-      process.off('exit', this.#atExit)
+      this.remove()
     }
+  }
+
+  /** Its hosts, and with them what is between them. */
+  remove(): void {
+    this.#hosts?.net.close()
   }
 
   result(): SubjectResult {
@@ -214,6 +220,16 @@ class Subject {
       console.error(`${this.#peer.name}: ${what}: ${messageOf(error)}`)
       return undefined
     }
+  }
+}
+
+/** Once more where it failed: a flood of datagrams may starve iperf3's own connection. */
+async function loadTwice(standing: Standing, test: Load, seconds: number): Promise<Sample> {
+  try {
+    return await load(standing, test, seconds)
+  } catch {
+    await sleep(1_000)
+    return load(standing, test, seconds)
   }
 }
 

@@ -56,7 +56,8 @@ test('targets: held, missed, not measured', () => {
   assert.deepEqual(held([bare, subject('gif', [1500]), subject('gre', [1499])], 'g'), [true, false])
   const heavy = { resident: { a: 50e6, b: 121e6 }, gc: { seconds: 30, mbits: 1, scavenges: 9, major: 1 } }
   assert.deepEqual(held([bare, subject('gif', [1500], heavy)], 'gif'), [true, false, false])
-  assert.deepEqual(held([bare, subject('tinc', [1], { ...heavy, failures: ['tcp: gone'] })], 'tinc'), [false])
+  assert.deepEqual(held([bare, subject('tinc', [1], { ...heavy, failures: ['gone'] })], 'tinc'), [undefined])
+  assert.deepEqual(held([bare, subject('gif', [1500], { failures: ['gone'] })], 'gif'), [true, false])
 })
 
 test('collections are counted by kind, whatever else is printed', () => {

@@ -34,6 +34,11 @@ export function twoHosts(prefix: string, link: Link = 'bridge'): PeerHosts {
     else {
       const middle = net.add('link')
       net.run(middle, 'ip link add br0 type bridge && ip link set br0 up')
+      // A switch does not look into what it carries. Only where the kernel has that module does it have these.
+      for (const family of ['iptables', 'ip6tables', 'arptables']) {
+        const setting = `/proc/sys/net/bridge/bridge-nf-call-${family}`
+        net.run(middle, `[ ! -e ${setting} ] || echo 0 > ${setting}`)
+      }
       net.veth(a, 'eth0', middle, 'p1')
       net.veth(b, 'eth0', middle, 'p2')
       net.run(middle, 'ip link set p1 master br0 && ip link set p2 master br0')

@@ -2,7 +2,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { tunnelFormats } from '../../../src/config/index.js'
 import { Daemon } from '../daemon.js'
 import { missing } from '../need.js'
 import type { PeerHost, PeerHosts } from '../two-hosts.js'
@@ -25,7 +24,7 @@ export interface WarrenEnd {
 /** `warren up` at one end; resolves when it is ready. The file is its owner's alone, as keys need. */
 export async function startWarrenEnd(end: WarrenEnd): Promise<Daemon> {
   const { hosts, host, node = [], options = [], onOutput } = end
-  const file = join(hosts.net.folder, `${host.namespace}-${end.file}`)
+  const file = join(hosts.net.folder, `${host.namespace}.${end.file}`)
   writeFileSync(file, end.text, { mode: 0o600 })
   const socket = join(hosts.net.folder, `${host.namespace}.sock`)
   const daemon = Daemon.start(
@@ -54,7 +53,6 @@ function warrenPeer(
   setting: {
     readonly file: string
     readonly options?: readonly string[]
-    missing?(): false | string
     prepare?(hosts: PeerHosts): void
     text(own: PeerHost, other: PeerHost, end: 'a' | 'b'): string
   },
@@ -63,7 +61,7 @@ function warrenPeer(
   return {
     name,
     description,
-    missing: () => missing() || (setting.missing?.() ?? false),
+    missing: () => missing(),
     version: () => `Warren ${versionOfWarren()}, Node ${process.versions.node}`,
     traceGc(listener) {
       onLine = listener
@@ -152,17 +150,9 @@ const ipsecConf =
     ].join('\n')
   }
 
-/** Why ipsec.conf cannot be brought up yet, where that is so. */
-const ipsecMissing = (): false | string =>
-  (tunnelFormats as readonly string[]).includes('ipsec.conf')
-    ? false
-    : `warren up knows no ipsec.conf, only ${tunnelFormats.join(' and ')}`
-
 function esp(name: string, description: string, text: ReturnType<typeof ipsecConf>): WarrenPeer {
   return warrenPeer(name, description, {
     file: 'ipsec.conf',
-    options: ['--format', 'ipsec.conf'],
-    missing: ipsecMissing,
     prepare({ net, a, b }) {
       for (const host of [a, b]) net.run(host.namespace, `ip addr add ${host.inner}/32 dev lo`)
     },
