@@ -13,7 +13,7 @@ export const ENCRYPTIONS: ReadonlyMap<string, EncryptionName> = new Map([
   ['AES-GCM with 8 octet ICV [RFC4106]', 'ENCR_AES_GCM_8'],
   ['AES-GCM with 12 octet ICV [RFC4106]', 'ENCR_AES_GCM_12'],
   ['AES-GCM with 16 octet ICV [RFC4106]', 'ENCR_AES_GCM_16'],
-  // Since Wireshark 4.2; older ones leave the record out.
+  // Wireshark 4.0 does not know it yet, and leaves such a record out.
   ['ChaCha20 with Poly1305 [RFC7634]', 'ENCR_CHACHA20_POLY1305'],
   ['AES-CCM with 8 octet ICV [RFC4309]', 'ENCR_AES_CCM_8'],
   ['AES-CCM with 12 octet ICV [RFC4309]', 'ENCR_AES_CCM_12'],
@@ -21,7 +21,7 @@ export const ENCRYPTIONS: ReadonlyMap<string, EncryptionName> = new Map([
   ['AES-GMAC [RFC4543]', 'ENCR_NULL_AUTH_AES_GMAC'],
 ])
 
-/** Before Wireshark 3.4 the ICV's length of GCM stood in the column of authentication. */
+/** An older name: the ICV's length stands in the column of authentication. */
 export const GCM_OF_ANY_LENGTH = 'AES-GCM [RFC4106]'
 export const GCM_BY_ICV: ReadonlyMap<number, EncryptionName> = new Map([
   [8, 'ENCR_AES_GCM_8'],

@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { readUint16 } from '../../base/index.js'
+import { IPV4, type Ipv4Address, PacketBuffer, readUint16 } from '../../base/index.js'
 import { nodeProvider } from '../../crypto/index.js'
+import { ENDS, saOf } from '../../proto/esp/testing.js'
+import { PASS } from '../../proto/machine.js'
+import { createTransforms } from '../../proto/transforms.js'
 import { dissect, dissectOpened } from '../dissect/dissect.js'
 import type { Layer } from '../dissect/layer.js'
 import { explain, explanationToJson, renderExplanation } from '../explain.js'
 import { LinkType } from '../link-type.js'
 import { TcpdumpPrinter } from '../print/line.js'
+import { ip4Packet } from '../testing/packets.js'
 import { EspOpener } from './esp-opener.js'
 import type { SaKeys } from './esp-sa.js'
 import { hexBytes, keysOf, type LinuxVector, linuxVectors, vectorName } from './testing.js'
@@ -203,6 +207,47 @@ test('unverified content is shown only where it was asked for, and marked', () =
     assert.match(layers.find(({ name }) => name === 'esp')!.note!, /not to be trusted/)
     assert.deepEqual(insideOf(vector, layers, bytes), hexBytes(vector.packets[0]!.inner))
   }
+})
+
+test('AH in front of ESP: both verified, what is inside followed; changed on the way is told', () => {
+  const integrity = 'AUTH_HMAC_SHA2_256_128'
+  const ah = saOf({ protocol: 'ah', mode: 'transport', suite: { integrity }, spi: 0x3333 })
+  const esp = packetOf(gcm)
+  const { outbound } = createTransforms(
+    { protocol: 'esp', outbound: ah, inbound: [] },
+    { crypto: nodeProvider },
+  )
+  const buffer = PacketBuffer.copyOf(esp, IPV4)
+  assert.equal(outbound.process(buffer), PASS)
+  const packet = ip4Packet([ENDS[4][0] as Ipv4Address, ENDS[4][1] as Ipv4Address], 51, buffer.copy(), {
+    identification: buffer.outerIdentification,
+    ttl: 7,
+  })
+  const keys: SaKeys = {
+    ...{ family: 4, source: '*', destination: '*', spi: '0x00003333', integrity },
+    ...{ encryption: 'ENCR_NULL', encryptionKey: new Uint8Array(0), integrityKey: ah.keys.integrity! },
+  }
+  const opener = openerOf(keys, keysOf(gcm))
+  const { layers } = dissectOpened(packet, LinkType.raw, { opener })
+  assertCovers(packet, layers)
+  assert.deepEqual(
+    layers.map(({ name }) => name),
+    ['ipv4', 'ah', 'esp', 'ipv4', 'udp', 'payload', 'espTrailer'],
+  )
+  assert.deepEqual(explain(packet, LinkType.raw, undefined, opener).problems, [])
+  const line = (verbose: number): string =>
+    new TcpdumpPrinter({ opener, numeric: true, verbose }).line(packet, LinkType.raw)
+  assert.match(line(0), /ah spi 0x00003333 seq 1 len \d+$/)
+  assert.match(
+    line(1),
+    /len \d+ \[icv ok\]\n\t\[ esp spi 0x00001000 seq 1 len 88 \[icv ok\]: 10\.1\.0\.1\.12345/,
+  )
+  // A field of the IP header that must not change: AH tells it, ESP does not cover it.
+  packet[4]! ^= 1
+  const problems = explain(packet, LinkType.raw, undefined, opener).problems.join('\n')
+  assert.match(problems, /Authentication Header, integrity check value/)
+  assert.doesNotMatch(problems, /Encapsulating/)
+  assert.match(line(0), /\[bad icv\]/)
 })
 
 test('extended numbers: the high half is found, said, and followed over the wrap', () => {

@@ -67,6 +67,11 @@ class KeyedSa {
           : macAlgorithm(integrity).icvLength
   }
 
+  /** Undefined: the record has `*` in it. */
+  get exactSpi(): number | undefined {
+    return this.spi.mask.every((byte) => byte === 0xff) ? readUint32(this.spi.value, 0) : undefined
+  }
+
   get isChecked(): boolean {
     return this.aead !== undefined || this.mac !== undefined
   }
@@ -78,8 +83,13 @@ class KeyedSa {
   }
 }
 
+const NO_SAS: readonly KeyedSa[] = []
+
 export class EspOpener implements Opener {
   readonly #sas: readonly KeyedSa[]
+  /** By SPI, for files with many of them; records with `*` in theirs are in every list. */
+  readonly #bySpi = new Map<number, readonly KeyedSa[]>()
+  readonly #ofAnySpi: readonly KeyedSa[]
   readonly #unverified: boolean
   readonly #numbers = new SequenceNumbers()
   readonly #suffix = new Uint8Array(4)
@@ -88,6 +98,12 @@ export class EspOpener implements Opener {
   /** Keys of the right lengths, as `parseEspSa` gives them. Throws `WarrenError` CRYPTO_* otherwise. */
   constructor(keys: readonly SaKeys[], provider: CryptoProvider, options: EspOpenerOptions = {}) {
     this.#sas = keys.map((sa) => new KeyedSa(sa, provider))
+    this.#ofAnySpi = this.#sas.filter(({ exactSpi }) => exactSpi === undefined)
+    for (const sa of this.#sas) {
+      const { exactSpi } = sa
+      if (exactSpi === undefined) continue
+      this.#bySpi.set(exactSpi, [...(this.#bySpi.get(exactSpi) ?? this.#ofAnySpi), sa])
+    }
     this.#unverified = options.unverified ?? false
   }
 
@@ -112,10 +128,12 @@ export class EspOpener implements Opener {
   }
 
   /** Records for this packet; those that can check come alone, so that nobody gets around the check. */
-  #candidates(sealed: Sealed, spiAt: number): KeyedSa[] {
+  #candidates(sealed: Sealed, spiAt: number): readonly KeyedSa[] {
     const { bytes, ip, family } = sealed
     const { source, destination } = (family === 4 ? ipv4 : ipv6).offset
-    const found = this.#sas.filter(
+    const sas = this.#bySpi.get(readUint32(bytes, spiAt)) ?? this.#ofAnySpi
+    if (sas.length === 0) return NO_SAS
+    const found = sas.filter(
       (sa) =>
         sa.keys.family === family &&
         matches(sa.spi, bytes, spiAt) &&

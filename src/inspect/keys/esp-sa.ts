@@ -70,7 +70,7 @@ function refuse(where: string, index: number, summary: string, expected: string)
 
 function recordOf(line: string, where: string, index: number): SaKeys {
   const fields = parseUatRecord(line)
-  // Versions of Wireshark that know extended sequence numbers have columns for them behind the eight.
+  // A newer Wireshark may have columns behind the eight.
   if (fields === undefined || fields.length < 8)
     refuse(
       where,
