@@ -3,6 +3,7 @@
  * carriers that must reach us in clear.
  */
 import type { Carrier, PolicySpec } from '../proto/machine.js'
+import { IpProtocol } from '../wire/numbers.js'
 import { type CarrierPorts, Steering, type SteeringOptions } from './steering/index.js'
 
 export class PolicyGate {
@@ -65,8 +66,8 @@ export class PolicyGate {
     const open = this.#policies.map(({ action, paths }) =>
       action === 'use' ? Number(paths.some((id) => this.#standing.has(id))) : '',
     )
-    const carriers = this.#carriers().map(({ local, remote, localPort, remotePort }) =>
-      [local, remote, localPort, remotePort].join(' '),
+    const carriers = this.#carriers().map(({ protocol, local, remote, localPort, remotePort }) =>
+      [protocol, local, remote, localPort, remotePort].join(' '),
     )
     return `${open.join('')} ${carriers.sort().join(';')}`
   }
@@ -75,9 +76,11 @@ export class PolicyGate {
   #carriers(): CarrierPorts[] {
     const carriers: CarrierPorts[] = []
     for (const carrier of this.#standing.values()) {
-      if (carrier.kind !== 'udp') continue
-      const { local, remote, localPort, remotePort } = carrier
-      carriers.push({ family: local.family, local: local.bytes, remote: remote.bytes, localPort, remotePort })
+      const { protocol, local, remote } = carrier
+      if (protocol === IpProtocol.esp || protocol === IpProtocol.ah) continue
+      const ports =
+        carrier.kind === 'udp' ? { localPort: carrier.localPort, remotePort: carrier.remotePort } : {}
+      carriers.push({ family: local.family, protocol, local: local.bytes, remote: remote.bytes, ...ports })
     }
     return carriers
   }

@@ -263,6 +263,19 @@ test('the UDP of carriers arrives, later fragments between its two ends with it'
   assert.equal(udp('fd00::2', 'fd00::1', 77, 500, 'later fragment'), 'drop')
 })
 
+test('IP in IP of a carrier arrives, between its own two ends alone', () => {
+  const bytesOf = (text: string): Uint8Array => parseIpAddress(text)!.bytes
+  const carriers: CarrierPorts[] = [
+    { family: 4, protocol: 4, local: bytesOf('10.0.0.1'), remote: bytesOf('10.0.0.2') },
+  ]
+  const of = (a: string, b: string, protocol: number): string =>
+    verdictOf('prerouting', flowOf(a, b, { protocol }), {}, carriers)
+  assert.equal(of('10.0.0.2', '10.0.0.1', 4), 'accept')
+  assert.equal(of('10.0.0.2', '10.0.0.1', 41), 'drop')
+  assert.equal(of('10.0.0.3', '10.0.0.1', 4), 'drop')
+  assert.equal(of('10.0.0.1', '10.0.0.2', 4), 'drop')
+})
+
 test('a kernel without nf_tables: one line says so, and nothing fails', () => {
   const lines: string[] = []
   const lacking = (answer: () => NftablesFace): Guard =>

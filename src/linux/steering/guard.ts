@@ -71,9 +71,11 @@ const ND_FIRST = 133
 const ND_LAST = 137
 const ND_HOP_LIMIT = 255
 
-/** UDP that carries our tunnels and must reach us in clear. What is absent may be anything. */
+/** What carries our tunnels (UDP, IP in IP) and must reach us in clear. What is absent may be anything. */
 export interface CarrierPorts {
   readonly family: 4 | 6
+  /** Default: UDP, which alone has ports. */
+  readonly protocol?: number
   /** Our own address and port. */
   readonly local?: Uint8Array
   readonly remote?: Uint8Array
@@ -102,6 +104,11 @@ export function guardChains(
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.ah), accept),
     neighbourDiscovery(),
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.udp), verdict('jump', 'carriers')),
+    ...carriers
+      .filter((carrier) => !isUdp(carrier))
+      .map((carrier) =>
+        concatBytes(between(carrier), metaIs(NFT_META_L4PROTO, carrier.protocol ?? IpProtocol.udp), accept),
+      ),
   ]
   const outRules = [
     concatBytes(metaIs(NFT_META_OIF, interfaceIndex), accept),
@@ -122,7 +129,7 @@ export function guardChains(
     { name: 'postrouting', hook: { number: NF_INET_POST_ROUTING, priority: BEFORE }, rules: out },
     { name: 'postsrcnat', hook: { number: NF_INET_POST_ROUTING, priority: AFTER }, rules: out },
     { name: 'out', rules: outRules },
-    carrierChain(carriers),
+    carrierChain(carriers.filter(isUdp)),
     ...parts,
   ]
 }
@@ -140,15 +147,20 @@ function neighbourDiscovery(): Uint8Array {
   )
 }
 
+const isUdp = ({ protocol = IpProtocol.udp }: CarrierPorts): boolean => protocol === IpProtocol.udp
+
+/** The family and the ends of what arrives for a carrier. */
+function between({ family, local, remote }: CarrierPorts): Uint8Array {
+  const whole = (bytes: Uint8Array): IpPrefix => new IpPrefix(ipAddressFrom(bytes), bytes.length * 8)
+  return concatBytes(
+    familyIs(family),
+    remote === undefined ? NOTHING : addressIn('source', whole(remote)),
+    local === undefined ? NOTHING : addressIn('destination', whole(local)),
+  )
+}
+
 /** Accepts what comes to our carriers; comes back with the rest. Only UDP comes here. */
 function carrierChain(carriers: readonly CarrierPorts[]): ChainSpec {
-  const whole = (bytes: Uint8Array): IpPrefix => new IpPrefix(ipAddressFrom(bytes), bytes.length * 8)
-  const between = ({ family, local, remote }: CarrierPorts): Uint8Array =>
-    concatBytes(
-      familyIs(family),
-      remote === undefined ? NOTHING : addressIn('source', whole(remote)),
-      local === undefined ? NOTHING : addressIn('destination', whole(local)),
-    )
   const accept = verdict('accept')
   return {
     name: 'carriers',
