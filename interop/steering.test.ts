@@ -63,7 +63,7 @@ describe('steering by policies', { skip: missing('ping', 'nft', 'python3') }, ()
       `ip addr add 10.0.0.1/24 dev eth0; ip addr add 10.0.1.1/24 dev eth1
        ip addr add fd00::1/64 dev eth0 nodad; ip addr add fd00:1:1::1/64 dev eth1 nodad
        ip route add default via 10.0.0.2; ip route add default via fd00::2
-       sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`,
+       sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.ipfrag_time=1`,
     )
     net.run(
       lan,
@@ -305,6 +305,8 @@ s.sendto(b'x' * ${size}, ('10.0.1.1', ${port}))"`,
     assert.deepEqual(await one.drops(), { 'guard.in': 1 })
     send(4000, 5002)
     assert.deepEqual(await one.drops(), { 'guard.in': 3 }, 'two later fragments')
+    // What waits for them is given up, and its sender told, before the next test counts.
+    await sleep(1500)
   })
 
   test('what comes out of enc0 passes, and is answered into it', async () => {
@@ -481,26 +483,70 @@ print('sent')"`,
     assert.deepEqual(state(), clean)
   })
 
-  test('a strict check of sources is said: it drops what comes from a peer that a policy covers', async () => {
+  test('a strict check of sources drops what comes from a peer that a policy covers, and is said; a loose one does not', async () => {
     const peer: PolicyText = {
       direction: 'out',
       action: 'require',
       source: '10.0.0.1',
       destination: '10.0.0.2',
     }
-    net.run(host, 'sysctl -qw net.ipv4.conf.eth0.rp_filter=1')
+    /** What a raw socket of protocol 50 hears while `wire` sends it a packet. */
+    const heard = (): string =>
+      net
+        .run(
+          host,
+          `python3 -c "
+import socket, subprocess
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 50)
+s.settimeout(0.4)
+subprocess.run(['ip', 'netns', 'exec', '${wire}', 'python3', '-c', '''
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_RAW, 50).sendto(bytes(40), ('10.0.0.1', 0))'''])
+try:
+  print(len(s.recv(99)))
+except TimeoutError:
+  print('nothing')"`,
+        )
+        .trim()
+    const filter = (value: number): string =>
+      net.run(host, `sysctl -qw net.ipv4.conf.eth0.rp_filter=${value}`)
     try {
+      filter(1)
       const one = await steer([peer])
       assert.deepEqual(
         one.log.map((line) => /net\.ipv4\.conf\.eth0\.rp_filter is 1/.test(line)),
         [true],
       )
-      await one.apply([{ ...peer, action: 'bypass' }])
+      assert.equal(heard(), 'nothing')
+      filter(2)
+      assert.equal(heard(), '60')
+      await one.apply([peer])
       assert.equal(one.log.length, 1)
+      assert.equal(net.run(host, 'sysctl -n net.ipv4.conf.enc0.rp_filter'), '0\n')
     } finally {
-      net.run(host, 'sysctl -qw net.ipv4.conf.eth0.rp_filter=0')
+      filter(0)
     }
-    assert.equal(net.run(host, 'sysctl -n net.ipv4.conf.enc0.rp_filter'), '0\n')
+  })
+
+  test('source ports over IPv6: a port that the kernel chooses comes too late for routing, not for the guard', async () => {
+    const one = await steer([{ ...OUT6, protocol: 6, sourcePorts: { first: 1, last: 65_535 } }])
+    inClear()
+    send(
+      host,
+      `python3 -c "
+import socket
+s = socket.socket(socket.AF_INET6)
+s.settimeout(0.3)
+s.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+s.bind(('fd00:1:1::1', 0))
+s.connect(('fd00:1:2::1', 80))"`,
+    )
+    assert.equal(inClear(), 0)
+    const drops = await one.drops()
+    assert.deepEqual(await taken(one), [])
+    assert.ok(drops['guard.out']! > 0)
+    tcp(host, 'fd00:1:2::1', 80, 'fd00:1:1::1')
+    assert.deepEqual(await kinds(one), ['fd00:1:1::1 > fd00:1:2::1 6'], 'a socket that has its port before')
   })
 
   test('while policies are changed, what old and new cover never goes in clear', async () => {
