@@ -282,7 +282,8 @@ export class LinuxHost implements Host {
   }
 
   #destroyed(id: number, made: LinuxInterface): void {
-    if (!this.#staysClosed) this.#gates.get(id)?.close()
+    if (this.#staysClosed) this.#gates.get(id)?.leave()
+    else this.#gates.get(id)?.close()
     this.#gates.delete(id)
     this.#policyDrops.delete(id)
     for (const pathId of [...made.paths.keys()]) this.#remove(id, pathId)
@@ -323,6 +324,7 @@ export class LinuxHost implements Host {
         const made = this.#interfaces.get(message.id)
         if (made !== undefined) {
           if (this.#shared.delete(made.fd)) libc().close(made.fd)
+          this.#gates.get(message.id)?.leave()
           if (this.#gates.delete(message.id)) this.#orphaned = true
           this.#options.onLost?.(made.name)
         }

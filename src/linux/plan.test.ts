@@ -25,6 +25,37 @@ test('a tunnel is the same wherever and in whatever order it was written', () =>
   assert.equal(definitionKey(a), definitionKey({ ...rest, where: 'warren.toml:7', kind, name }))
 })
 
+test('an ipsec tunnel: where a rule stands does not count, a key does', () => {
+  const ipsec = (where: string, last: number): TunnelDefinition => ({
+    kind: 'ipsec',
+    name: 'enc0',
+    ipsec: {
+      flows: [],
+      sas: [
+        {
+          sa: {
+            protocol: 'esp',
+            mode: 'tunnel',
+            source: ip('192.168.1.1'),
+            destination: ip('192.168.1.2'),
+            spi: 0x1001,
+            encryption: { name: 'aes', id: 'ENCR_AES_CBC', key: new Uint8Array(16).fill(last, 15) },
+            unauthenticated: true,
+            where,
+          },
+          text: 'esp tunnel from 192.168.1.1 to 192.168.1.2 spi 0x00001001 enc aes',
+        },
+      ],
+    },
+    mtu: 1438,
+    addresses: [],
+    routes: [],
+    up: true,
+  })
+  assert.equal(definitionKey(ipsec('ipsec.conf:1:1', 1)), definitionKey(ipsec('ipsec.conf:2:1', 1)))
+  assert.notEqual(definitionKey(ipsec('ipsec.conf:1:1', 1)), definitionKey(ipsec('ipsec.conf:1:1', 2)))
+})
+
 test('every member that differs makes another tunnel', () => {
   const same = definitionKey(gif('gif0'))
   const others: TunnelDefinition[] = [

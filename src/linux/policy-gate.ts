@@ -6,17 +6,20 @@ import type { Carrier, PolicySpec } from '../proto/machine.js'
 import { IpProtocol } from '../wire/numbers.js'
 import { type CarrierPorts, Steering, type SteeringOptions } from './steering/index.js'
 
+/** What the gate asks of steering. */
+type Steers = Pick<Steering, 'apply' | 'drops' | 'leave' | 'close'>
+
 export class PolicyGate {
   /** SO_MARK of carriers' sockets: what they send is not steered. */
   readonly mark: number = Steering.mark
-  readonly #steering: Steering
+  readonly #steering: Steers
   readonly #standing = new Map<string, Carrier>()
   #policies: readonly PolicySpec[] = []
   #applied = ''
 
   /** Throws `LINUX_*` where the kernel refuses. */
-  constructor(options: SteeringOptions) {
-    this.#steering = new Steering(options)
+  constructor(options: SteeringOptions, steering: Steers = new Steering(options)) {
+    this.#steering = steering
   }
 
   /** Throws `LINUX_*` where the kernel refuses; then what was in force still is. */
@@ -43,6 +46,11 @@ export class PolicyGate {
   /** What the guard has dropped, by reason. */
   drops(): Record<string, number> {
     return this.#steering.drops()
+  }
+
+  /** What they cover stays closed. */
+  leave(): void {
+    this.#steering.leave()
   }
 
   /** Removes all of it from the kernel. */

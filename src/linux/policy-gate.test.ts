@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseIpAddress } from '../base/index.js'
+import type { Carrier, PolicySpec } from '../proto/machine.js'
+import { PolicyGate } from './policy-gate.js'
+import type { RouteNetlink } from './rtnetlink.js'
+import type { CarrierPorts } from './steering/index.js'
+
+const address = (text: string): NonNullable<ReturnType<typeof parseIpAddress>> => parseIpAddress(text)!
+const [local, remote] = [address('192.0.2.1'), address('192.0.2.2')]
+const ESP: Carrier = { kind: 'ip', protocol: 50, local, remote }
+const UDP: Carrier = { kind: 'udp', protocol: 17, local, remote, localPort: 4500, remotePort: 4501 }
+
+const policy = (action: PolicySpec['action'], ...paths: string[]): PolicySpec => ({
+  direction: 'out',
+  action,
+  family: 4,
+  source: { address: Uint8Array.of(10, 0, 0, 0), length: 24 },
+  destination: { address: Uint8Array.of(10, 0, 1, 0), length: 24 },
+  paths,
+})
+
+interface Applied {
+  readonly policies: number
+  readonly standing: readonly string[]
+  readonly carriers: readonly CarrierPorts[]
+}
+
+/** A gate over a steering that only remembers. */
+function gate(): { gate: PolicyGate; applied: Applied[]; ended: string[]; refuse: { next: boolean } } {
+  const applied: Applied[] = []
+  const ended: string[] = []
+  const refuse = { next: false }
+  const made = new PolicyGate(
+    {
+      interfaceIndex: 7,
+      interfaceName: 'enc0',
+      netlink: undefined as unknown as RouteNetlink,
+      log: () => {},
+    },
+    {
+      apply(policies, standing, carriers) {
+        if (refuse.next) {
+          refuse.next = false
+          throw new Error('refused')
+        }
+        applied.push({ policies: policies.length, standing: ['a', 'b'].filter(standing), carriers })
+      },
+      drops: () => ({ 'guard.in': 3 }),
+      leave: () => ended.push('leave'),
+      close: () => ended.push('close'),
+    },
+  )
+  return { gate: made, applied, ended, refuse }
+}
+
+test('the kernel is told of policies at once, and of a path only where that changes something', () => {
+  const { gate: made, applied } = gate()
+  made.replace([policy('require', 'a')])
+  assert.deepEqual(applied, [{ policies: 1, standing: [], carriers: [] }])
+  made.stands('a', ESP)
+  made.ends('a')
+  made.ends('never')
+  assert.equal(applied.length, 1, 'require is closed either way, and ESP needs no leave')
+})
+
+test('a path of a use policy, or one of another carrier than ESP and AH, is told', () => {
+  const { gate: made, applied } = gate()
+  made.replace([policy('use', 'a', 'b')])
+  made.stands('a', ESP)
+  assert.deepEqual(applied.at(-1), { policies: 1, standing: ['a'], carriers: [] })
+  made.stands('b', ESP)
+  assert.equal(applied.length, 2, 'the policy is steered already')
+  made.ends('a')
+  made.ends('b')
+  assert.deepEqual(applied.at(-1)?.standing, [])
+  made.stands('b', UDP)
+  assert.deepEqual(applied.at(-1)?.carriers, [
+    { family: 4, protocol: 17, local: local.bytes, remote: remote.bytes, localPort: 4500, remotePort: 4501 },
+  ])
+  made.stands('a', { kind: 'ip', protocol: 4, local, remote })
+  assert.deepEqual(
+    applied.at(-1)?.carriers.map(({ protocol }) => protocol),
+    [17, 4],
+  )
+})
+
+test('policies that the kernel refuses are not remembered as those in force', () => {
+  const { gate: made, applied, refuse } = gate()
+  made.replace([policy('use', 'a')])
+  refuse.next = true
+  assert.throws(() => made.replace([policy('use', 'a'), policy('deny')]), /refused/)
+  made.stands('a', ESP)
+  assert.equal(applied.at(-1)?.policies, 1)
+})
+
+test('it ends open or closed', () => {
+  const { gate: made, ended } = gate()
+  assert.deepEqual(made.drops(), { 'guard.in': 3 })
+  made.leave()
+  made.close()
+  assert.deepEqual(ended, ['leave', 'close'])
+})
