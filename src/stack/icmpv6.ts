@@ -155,7 +155,7 @@ export class Icmpv6 {
     }
     const source = ipv6At(bytes, quoted + V6.source)
     const destination = ipv6At(bytes, quoted + V6.destination)
-    if (!local.owns(source)) {
+    if (!local.owns(source, received.interface)) {
       counters.add('icmpv6.quoteNotOurs')
       return
     }

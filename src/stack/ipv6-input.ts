@@ -134,7 +134,7 @@ function martianReason(
   // Scope 0 is reserved and 1 does not leave a host (RFC 4291 section 2.7).
   if (destination.isMulticast && (destination.bytes[1]! & 15) < 2) return 'ipv6.groupScope'
   if (source.isUnspecified && !destination.isMulticast) return 'ipv6.sourceUnspecified'
-  if (core.local.owns(source) && !core.loopback.isOwn(packet)) return 'ipv6.sourceOurs'
+  if (core.local.owns(source, ifc) && !core.loopback.isOwn(packet)) return 'ipv6.sourceOurs'
   return undefined
 }
 

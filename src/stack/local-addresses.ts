@@ -49,9 +49,15 @@ export class LocalAddresses {
     return owned.some(({ ifc }) => ifc.up && (!scoped || ifc === arrived || arrived.kind === 'loopback'))
   }
 
-  /** True if it is an address of ours, up or down. */
-  owns(address: IpAddress): boolean {
-    return this.#owned.has(addressKey(address))
+  /**
+   * True if it is an address of ours, up or down. A link-local one seen on `link` is ours only if it stands there: on
+   * another link the same address is somebody else (RFC 4007 section 5).
+   */
+  owns(address: IpAddress, link?: NetworkInterface): boolean {
+    const owned = this.#owned.get(addressKey(address))
+    if (owned === undefined || link === undefined || address.family === 4 || !address.isLinkLocal)
+      return owned !== undefined
+    return link.kind === 'loopback' || owned.some(({ ifc }) => ifc === link)
   }
 
   /** The one interface that has the address; `undefined` if there is none, or more than one. */

@@ -122,7 +122,7 @@ export class NeighbourDiscovery {
       counters.add('nd.solicitedToGroup')
       return
     }
-    if (this.#core.local.owns(target)) {
+    if (this.#core.local.owns(target, ifc)) {
       if (ifc.hasAddress(target)) counters.add('nd.duplicateAddress')
       return
     }

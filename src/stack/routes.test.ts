@@ -49,6 +49,7 @@ test('the table reads as netstat -rn on OpenBSD', () => {
     'fd3e:62ee:99db:bb1a::/64 fd3e:62ee:99db:bb1a::1 UCn 4 vio0',
     'fd3e:62ee:99db:bb1a::1/128 fe:e1:ba:d0:00:01 UHLl 1 vio0',
     'fe80::/64 fe80::fce1:baff:fed0:1 UCn 4 vio0',
+    'fe80::1/128 fe80::1 UHl 1 lo0',
     'fe80::fce1:baff:fed0:1/128 fe:e1:ba:d0:00:01 UHLl 1 vio0',
   ])
 })

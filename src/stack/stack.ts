@@ -58,6 +58,11 @@ export interface NeighbourTable {
 /** OpenBSD's lo0. */
 const LOOPBACK_NAME = 'lo0'
 const LOOPBACK_MTU = 32_768
+/** fe80::1, which OpenBSD gives lo0. */
+const LOOPBACK_LINK_LOCAL = new Ipv6Address(
+  Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+)
+
 /** Timers that one `timeout` call runs before it gives the word back. */
 const TIMERS_PER_CALL = 100_000
 
@@ -253,6 +258,7 @@ export class Stack {
     this.#core.loopbackInterface = ifc
     this.setUp(ifc, true, now)
     this.addAddress(ifc, { address: Ipv6Address.loopback, prefixLength: 128 }, now)
+    this.addAddress(ifc, { address: LOOPBACK_LINK_LOCAL, prefixLength: 64 }, now)
     this.addAddress(ifc, { address: Ipv4Address.loopback, prefixLength: 8 }, now)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Pair, pair } from './net/testing.js'
+import { addressedPair, type Pair, pair } from './net/testing.js'
 
 /** Standard error of a command line that must fail with status 1. */
 async function refused({ run, alice }: Pair, text: string): Promise<string> {
@@ -141,4 +141,14 @@ test('tunnel interfaces and vether take the MTU that their kind takes', async ()
   )
   await ok(alice, 'ifconfig vether0 create inet6 fd00::1/64')
   assert.match(await refused(made, 'ifconfig vether0 mtu 1000'), /an IPv6 address needs 1280/)
+})
+
+test('lo0 has the addresses of OpenBSD, and fe80::1 on another link is somebody else', async () => {
+  const { alice, bob, ok } = await addressedPair()
+  assert.match(
+    await ok(alice, 'ifconfig lo0'),
+    /\tinet6 ::1 prefixlen 128\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x\d\n\tinet 127\.0\.0\.1 netmask 0xff000000\n/,
+  )
+  await ok(bob, 'ifconfig vio0 inet6 fe80::1 prefixlen 64')
+  assert.match(await ok(alice, 'ping6 -c2 fe80::1%vio0'), / 2 packets received/)
 })
