@@ -45,6 +45,15 @@ export interface Libc {
   sendmmsg(fd: number, messages: Address, count: number, flags: number): number
   recvmmsg(fd: number, messages: Address, count: number, flags: number, timeout: number): number
   calloc(count: number, size: number): bigint
+  /** All ones where it fails. */
+  mmap(
+    address: Address,
+    length: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): number | bigint
   free(pointer: number): void
   if_nametoindex(name: string): number
   /** The errno of this thread's last call. */
@@ -77,6 +86,7 @@ const PROTOTYPES: Record<
   sendmmsg: ['int', ['int', 'size_t', 'uint', 'int']],
   recvmmsg: ['int', ['int', 'size_t', 'uint', 'int', 'size_t']],
   calloc: ['void*', ['size_t', 'size_t']],
+  mmap: ['size_t', ['size_t', 'size_t', 'int', 'int', 'int', 'long']],
   free: ['void', ['size_t']],
   if_nametoindex: ['uint', ['const char*']],
 }
@@ -119,6 +129,25 @@ export function libc(): Libc {
   return load().libc
 }
 
+const PROT_READ_WRITE = 3
+const MAP_PRIVATE_ANONYMOUS = 0x22
+/** x86 only: below 2^31. */
+const MAP_32BIT = 0x40
+
+/**
+ * Zeroed memory. Where it can be had it lies below 2^31: V8 makes no object of numbers so small, and a sum of an address
+ * and an offset, which every system call takes, would else be 16 bytes of garbage.
+ */
+function allocate(c: Libc, length: number): Address {
+  if (process.arch === 'x64') {
+    const address = c.mmap(0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_32BIT, -1, 0)
+    if (typeof address === 'number' && address + length < 2 ** 31) return address
+  }
+  const address = c.calloc(1, length)
+  if (!address) throw new WarrenError('LINUX_NO_MEMORY', `no ${length} bytes of memory`)
+  return Number(address)
+}
+
 /**
  * One zeroed block outside the JavaScript heap, seen as one array: what a system call fills is read here without a
  * copy. Never freed while the process lives (views of it may be anywhere).
@@ -127,14 +156,12 @@ export class NativeMemory {
   readonly bytes: Uint8Array
   readonly view: DataView
   /** Address of byte 0. */
-  readonly base: number
+  readonly base: Address
 
   constructor(length: number) {
     const { koffi, libc: c } = load()
-    const pointer = c.calloc(1, length)
-    if (!pointer) throw new WarrenError('LINUX_NO_MEMORY', `no ${length} bytes of memory`)
-    const block = koffi.view(pointer, length)
-    this.base = Number(pointer)
+    this.base = allocate(c, length)
+    const block = koffi.view(BigInt(this.base), length)
     this.bytes = new Uint8Array(block)
     this.view = new DataView(block)
   }
