@@ -239,18 +239,20 @@ export function ipsecAlgorithms({ encryption, integrity, encryptionKey }: XfrmSu
     .join(' ')
 }
 
-/** The SA rule of ipsec.conf for a pair: `out` is ours to send, `back` the peer's. */
-export function ipsecSaRule(out: XfrmSa, back: XfrmSa, { protocol, mode, udp }: Layout): string {
-  const [there, here] = [keysOf(out), keysOf(back)]
-  const keys = (word: string, a: Uint8Array, b: Uint8Array): string =>
-    a.length === 0 ? '' : `${word} 0x${toHex(a)}:0x${toHex(b)}`
-  const hex = (spi: number): string => `0x${spi.toString(16).padStart(8, '0')}`
+/** The SA rule of ipsec.conf for a pair, or for the one direction that is given. */
+export function ipsecSaRule(out: XfrmSa, back: XfrmSa | undefined, { protocol, mode, udp }: Layout): string {
+  const there = keysOf(out)
+  const here = back === undefined ? undefined : keysOf(back)
+  const both = (a: string, b: string | undefined): string => (b === undefined ? `0x${a}` : `0x${a}:0x${b}`)
+  const keys = (word: string, a: Uint8Array, b: Uint8Array | undefined): string =>
+    a.length === 0 ? '' : `${word} ${both(toHex(a), b === undefined ? undefined : toHex(b))}`
   return [
-    `${protocol} ${mode} from ${out.source} to ${out.destination} spi ${hex(out.spi)}:${hex(back.spi)}`,
+    `${protocol} ${mode} from ${out.source} to ${out.destination}`,
+    `spi ${both(out.spi.toString(16), back?.spi.toString(16))}`,
     udp ? 'udpencap' : '',
     ipsecAlgorithms(out.suite),
-    keys('authkey', there.integrity, here.integrity),
-    keys('enckey', there.encryption, here.encryption),
+    keys('authkey', there.integrity, here?.integrity),
+    keys('enckey', there.encryption, here?.encryption),
   ]
     .filter((part) => part !== '')
     .join(' ')

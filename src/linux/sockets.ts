@@ -2,8 +2,10 @@
 import { type Counters, WarrenError } from '../base/index.js'
 import type { SaSpec } from '../proto/esp/index.js'
 import type { Carrier, Datagram, PathSpec, TransformSpec } from '../proto/machine.js'
+import { IpProtocol } from '../wire/numbers.js'
 import { libc } from './ffi.js'
 import type { CarrierSpec } from './messages.js'
+import { QuietSockets } from './quiet-socket.js'
 import { openRawSocket } from './raw-socket.js'
 import { sendDatagram } from './send.js'
 import { defaultTtl } from './socket-options.js'
@@ -36,6 +38,7 @@ export class CarrierSockets {
   readonly #owner: CarrierSocketsOwner
   readonly #defaultTtl: number = defaultTtl()
   readonly #sockets = new Map<string, SharedSocket[]>()
+  readonly #quiet = new QuietSockets()
 
   constructor(owner: CarrierSocketsOwner) {
     this.#owner = owner
@@ -57,6 +60,7 @@ export class CarrierSockets {
     let shared = sockets.find((socket) => socket.worker === worker)
     if (shared === undefined) {
       const fd = this.#open(carrier, joined)
+      if (isSealed(carrier)) this.#keepQuiet(carrier, fd)
       shared = { worker, id: this.#owner.nextId(), fd, users: 0, joined }
       this.#sockets.set(key, [...sockets, shared])
       const { kind, protocol, local, remote } = carrier
@@ -90,6 +94,7 @@ export class CarrierSockets {
     const rest = sockets.filter((socket) => socket !== shared)
     if (rest.length > 0) this.#sockets.set(key, rest)
     else this.#sockets.delete(key)
+    if (isSealed(carrier)) this.#quiet.giveBack(carrier.protocol, carrier.local)
     this.#owner.released(shared.id, worker)
   }
 
@@ -112,6 +117,17 @@ export class CarrierSockets {
   /** Forgets them all; the descriptors are the owner's to close. */
   clear(): void {
     this.#sockets.clear()
+    this.#quiet.clear()
+  }
+
+  /** With a carrier of ESP or AH: nobody else is answered by the kernel. */
+  #keepQuiet({ protocol, local }: Carrier, fd: number): void {
+    try {
+      this.#quiet.acquire(protocol, local)
+    } catch (error) {
+      libc().close(fd)
+      throw error
+    }
   }
 
   #open(carrier: Carrier, joined: boolean): number {
@@ -128,6 +144,8 @@ function needsRoom({ protocol, inbound }: TransformSpec): boolean {
   const sas: readonly unknown[] = Array.isArray(inbound) ? inbound : [inbound]
   return sas.some((sa) => (sa as SaSpec | undefined)?.mode === 'transport')
 }
+
+const isSealed = ({ protocol }: Carrier): boolean => protocol === IpProtocol.esp || protocol === IpProtocol.ah
 
 function carrierKey(carrier: Carrier): string {
   const { protocol, local, remote } = carrier
