@@ -132,6 +132,12 @@ test('the audit has a bounded rate and says what it left out', async () => {
   stranger.send('bob', bad)
   await lab.clock.advance(seconds(1))
   assert.equal(bob.ipsec.audit.records.at(-1)?.suppressed, 90)
+  const logged = (await bob.fs.readFile('/var/log/messages')).trimEnd().split('\n')
+  assert.equal(logged.length, 11)
+  assert.match(
+    logged.at(-1)!,
+    / bob \/bsd: esp\.spi: 192\.168\.1\.1 > 192\.168\.1\.2 spi 0x00000000 seq 0 \(90 more before it\)$/,
+  )
 })
 
 test('ipsecctl says what it refuses: modes, syntax, what is not ours', async () => {

@@ -3,6 +3,7 @@
  * of this kind; what differs is where their cables lead and which services they know.
  */
 import { Ipv4Address, Ipv6Address, MacAddress, type Random, WarrenError } from '../base/index.js'
+import { auditLine } from '../engine/index.js'
 import type { LabClock } from './clock.js'
 import {
   BridgeDevice,
@@ -67,6 +68,10 @@ export class LabMachine extends VirtualHost {
     this.ipsec.listeners.add((event) => {
       if (event.kind === 'add') lab.remember(event.sa)
     })
+    // The audit that RFC 4301 section 7 asks for: at a bounded rate already.
+    this.ipsec.audit.onRecord = (record) => {
+      this.log('/bsd', auditLine(record)).catch(() => this.counters.add('log.failed'))
+    }
     stack.filter = (direction, ifc, packet, now) => this.pf.passes(direction, ifc, packet, now)
     this.createDevice('lo0')
   }

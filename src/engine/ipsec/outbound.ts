@@ -42,7 +42,11 @@ export class IpsecOutbound {
 
   protect(policy: Policy, packet: PacketBuffer, now: Instant): 'clear' | SendResult {
     const { enabled, tell } = this.#context
-    if (policy.action === 'deny') return this.#blocked(policy.unreadable ? 'spd.unreadable' : 'spd.deny')
+    if (policy.action === 'deny') {
+      this.#context.counters.add(policy.unreadable ? 'spd.unreadable' : 'spd.deny')
+      // As OpenBSD: EHOSTUNREACH to a sender on this host, and nothing to another.
+      return 'unreachable'
+    }
     const entry = this.#saFor(policy, packet)
     if (entry === undefined) {
       if (policy.action === 'use') return 'clear'
