@@ -1,8 +1,8 @@
 /** What policies of every action do with ESP: use, require, deny and bypass, by network, protocol, port and ICMP type. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseIpAddress, seconds } from '../base/index.js'
-import { HOSTS, INNER, keyPair, load, mirrored, OUTER, ping, type Site, site } from './ipsec-testing.js'
+import { parseIpAddress, seconds } from '../../base/index.js'
+import { HOSTS, INNER, keyPair, load, mirrored, OUTER, ping, type Site, site } from './testing.js'
 
 const [WEST, EAST] = OUTER[4]
 const PEER = `local ${WEST} peer ${EAST}`

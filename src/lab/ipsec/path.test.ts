@@ -1,9 +1,9 @@
 /** What a path does to an SA's packets and they to it: sizes, DF, traffic class, lifetimes, the end of the numbers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseIpAddress, readUint16, seconds } from '../base/index.js'
-import type { ManualSa } from '../engine/index.js'
-import { sealIpv4Checksum } from '../wire/index.js'
+import { parseIpAddress, readUint16, seconds } from '../../base/index.js'
+import type { ManualSa } from '../../engine/index.js'
+import { sealIpv4Checksum } from '../../wire/index.js'
 import {
   HOSTS,
   INNER,
@@ -16,7 +16,7 @@ import {
   type SiteFrame,
   site,
   transfer,
-} from './ipsec-testing.js'
+} from './testing.js'
 
 type Family = 4 | 6
 const KEYS = `auth hmac-sha2-256 enc aes authkey ${keyPair(32, 71)} enckey ${keyPair(16, 72)}`

@@ -1,8 +1,8 @@
 /** Every algorithm name of ipsec.conf, every mode and pair of families, from a host behind one gateway to one behind the other. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ENCRYPTIONS, INTEGRITIES } from '../config/ipsec-conf/transforms.js'
-import { HOSTS, INNER, keyPair, load, mirrored, OUTER, ping, type Site, site } from './ipsec-testing.js'
+import { ENCRYPTIONS, INTEGRITIES } from '../../config/ipsec-conf/transforms.js'
+import { HOSTS, INNER, keyPair, load, mirrored, OUTER, ping, type Site, site } from './testing.js'
 
 type Family = 4 | 6
 const FAMILIES: readonly Family[] = [4, 6]

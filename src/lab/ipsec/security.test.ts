@@ -1,13 +1,13 @@
 /** SECURITY, rows 5 and 6: hostile ESP and AH to a gateway that also carries an honest tunnel. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IPV4, PacketBuffer, seconds, writeUint32 } from '../base/index.js'
-import { parseIpsecConf } from '../config/index.js'
-import { nodeProvider } from '../crypto/index.js'
-import { auditLine, type ManualSa, saSpecOf } from '../engine/index.js'
-import { EspOutbound } from '../proto/esp/index.js'
-import { HOSTS, INNER, keyPair, load, mirrored, OUTER, ping, type Site, site } from './ipsec-testing.js'
-import { echoRequest, ipPacket, join } from './testing.js'
+import { IPV4, PacketBuffer, seconds, writeUint32 } from '../../base/index.js'
+import { parseIpsecConf } from '../../config/index.js'
+import { nodeProvider } from '../../crypto/index.js'
+import { auditLine, type ManualSa, saSpecOf } from '../../engine/index.js'
+import { EspOutbound } from '../../proto/esp/index.js'
+import { echoRequest, ipPacket, join } from '../testing.js'
+import { HOSTS, INNER, keyPair, load, mirrored, OUTER, ping, type Site, site } from './testing.js'
 
 const [WEST, EAST] = OUTER[4]
 const FLOW = `flow esp from ${INNER[4][0]} to ${INNER[4][1]} local ${WEST} peer ${EAST}\n`

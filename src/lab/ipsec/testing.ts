@@ -14,15 +14,15 @@ import {
   SeededRandom,
   seconds,
   toHex,
-} from '../base/index.js'
-import { parseIpsecConf } from '../config/index.js'
-import type { ManualSa } from '../engine/index.js'
-import { dissect, LinkType } from '../inspect/index.js'
-import { sealIcmpChecksum, sealIcmpv6Checksum } from '../wire/index.js'
-import { IpProtocol } from '../wire/numbers.js'
-import { LabClock } from './clock.js'
-import { VirtualHost } from './host.js'
-import { Link, type LinkFaults } from './link.js'
+} from '../../base/index.js'
+import { parseIpsecConf } from '../../config/index.js'
+import type { ManualSa } from '../../engine/index.js'
+import { dissect, LinkType } from '../../inspect/index.js'
+import { sealIcmpChecksum, sealIcmpv6Checksum } from '../../wire/index.js'
+import { IpProtocol } from '../../wire/numbers.js'
+import { LabClock } from '../clock.js'
+import { VirtualHost } from '../host.js'
+import { Link, type LinkFaults } from '../link.js'
 
 export const OUTER: Readonly<Record<4 | 6, readonly [string, string]>> = {
   4: ['192.0.2.1', '192.0.2.2'],

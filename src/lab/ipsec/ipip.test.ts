@@ -1,12 +1,12 @@
 /** Policies and SAs in the lab, by IP in IP, which needs no keys: what is enforced is the same for ESP. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seconds } from '../base/index.js'
-import type { Lab } from './lab.js'
-import { Player } from './player.js'
-import { testbedLab } from './run.js'
-import { onTheWire, type WirePacket } from './scenarios/scenario.js'
-import { echoRequest, ipPacket, join, Stranger } from './testing.js'
+import { seconds } from '../../base/index.js'
+import type { Lab } from '../lab.js'
+import { Player } from '../player.js'
+import { testbedLab } from '../run.js'
+import { onTheWire, type WirePacket } from '../scenarios/scenario.js'
+import { echoRequest, ipPacket, join, Stranger } from '../testing.js'
 
 const conf = (own: number, other: number): string => {
   const spis = own === 1 ? '0x1000:0x1001' : '0x1001:0x1000'
