@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import {
   Counters,
   type Instant,
+  type IpAddress,
   instantAt,
   parseIpAddress,
   SeededRandom,
@@ -26,6 +27,9 @@ class FakeHost implements DaemonHost {
     return () => {}
   }
   transmit(): void {}
+  isLocal(address: IpAddress): boolean {
+    return `${address}` === '192.168.1.1'
+  }
   async refresh(): Promise<void> {}
   drops(): Record<string, number> {
     return {}
@@ -41,8 +45,13 @@ class FakeHost implements DaemonHost {
     this.journal.push(`+${spec.name}`)
     return {
       name: spec.name,
-      install: () => {},
-      remove: () => {},
+      install: ({ id }) => {
+        if (spec.name === 'enc0') this.journal.push(`+${id.split(' ').at(-1)}`)
+      },
+      remove: (id) => {
+        if (spec.name === 'enc0') this.journal.push(`-${id.split(' ').at(-1)}`)
+      },
+      setPolicies: (policies) => this.journal.push(`policies ${policies.length}`),
       deliver: () => {},
       status: () => [],
       destroy: () => {
@@ -63,6 +72,31 @@ function gif(name: string, mtu = 1280): TunnelDefinition {
     routes: [],
     up: true,
     where: `hostname.${name}`,
+  }
+}
+
+function enc0(...spis: number[]): TunnelDefinition {
+  const sas = spis.map((spi) => ({
+    sa: {
+      protocol: 'esp' as const,
+      mode: 'tunnel' as const,
+      source: parseIpAddress('192.168.1.1')!,
+      destination: parseIpAddress('192.168.1.2')!,
+      spi,
+      encryption: { name: 'aes-128-gcm', id: 'ENCR_AES_GCM_16' as const, key: new Uint8Array(20).fill(spi) },
+      unauthenticated: false,
+    },
+    text: `esp … ${spi}`,
+  }))
+  return {
+    kind: 'ipsec',
+    name: 'enc0',
+    ipsec: { flows: [], sas },
+    mtu: 1446,
+    addresses: [],
+    routes: [],
+    up: true,
+    where: 'ipsec.conf',
   }
 }
 
@@ -100,6 +134,21 @@ test('a reload touches only what changed', () => {
   assert.deepEqual(daemon.reload(), { kept: ['gif0'], added: ['gif3'], changed: ['gif1'], removed: ['gif2'] })
   assert.deepEqual(host.journal, ['-gif2', '-gif1', '+gif1', '+gif3'])
   assert.equal(host.interfaces.get('gif1')?.mtu, 1400)
+})
+
+test('a reload of ipsec.conf exchanges SAs behind the interface that stands', () => {
+  const { host, daemon, files, log } = setUp()
+  daemon.start([gif('gif0'), enc0(0x1001, 0x1003)])
+  assert.match(log.join('\n'), /^enc0: ipsec, 0 flows, 2 SAs, mtu 1446 \(ipsec\.conf\)$/m)
+  host.journal.length = 0
+  files.now = [gif('gif0'), enc0(0x1001, 0x1005)]
+  assert.deepEqual(daemon.reload(), { kept: ['gif0'], added: [], changed: ['enc0'], removed: [] })
+  assert.deepEqual(host.journal, ['policies 0', '-0x00001003:-', '+0x00001005:-'])
+  host.journal.length = 0
+  files.now = [gif('gif0'), enc0(0x1001), gif('gif7')]
+  host.refuses = 'gif7'
+  assert.throws(() => daemon.reload(), { code: 'LINUX_EPERM' })
+  assert.deepEqual(host.journal, ['policies 0', '-0x00001005:-', 'policies 0', '+0x00001005:-'])
 })
 
 test('a reload that the machine refuses leaves what ran before', () => {

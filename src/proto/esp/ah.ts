@@ -102,7 +102,8 @@ export class AhOutbound implements Transform {
     this.#outer = new OuterHeader(spec.outer)
     this.#identifications = spec.local.length === 4
     // RFC 4302 section 2.6: padded to 64 bits over IPv6, to 32 over IPv4.
-    const alignment = spec.ahAlignment ?? (spec.local.length === 4 ? 4 : 8)
+    // RFC 4302 section 2.6: over IPv6 a multiple of 8.
+    const alignment = spec.local.length === 16 ? 8 : (spec.ahAlignment ?? 4)
     this.#headerLength = Math.ceil((AH_FIXED + this.#suite.icvLength) / alignment) * alignment
   }
 
