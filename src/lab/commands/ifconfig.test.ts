@@ -149,6 +149,8 @@ test('lo0 has the addresses of OpenBSD, and fe80::1 on another link is somebody 
     await ok(alice, 'ifconfig lo0'),
     /\tinet6 ::1 prefixlen 128\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x\d\n\tinet 127\.0\.0\.1 netmask 0xff000000\n/,
   )
+  assert.match(await ok(alice, 'netstat -rnf inet6'), /^fe80::1%lo0 +fe80::1%lo0 +UHl +0 +0 32768 +1 lo0 *$/m)
+  assert.match(await ok(alice, 'netstat -rn'), /^fe80::%vio0\/64 +fe80::\S+%vio0 +UCn/m)
   await ok(bob, 'ifconfig vio0 inet6 fe80::1 prefixlen 64')
   assert.match(await ok(alice, 'ping6 -c2 fe80::1%vio0'), / 2 packets received/)
 })

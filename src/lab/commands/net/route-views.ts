@@ -7,7 +7,9 @@ export const routeViews = (stack: Stack): RouteView[] => stack.routes.entries().
 export function routeView(route: Route): RouteView {
   return {
     destination: route.destination,
-    gateway: route.gatewayText,
+    gateway: /^fe[89ab][0-9a-f]:/.test(route.gatewayText)
+      ? `${route.gatewayText}%${route.interface.name}`
+      : route.gatewayText,
     flags: route.flags,
     references: route.references,
     use: route.use,

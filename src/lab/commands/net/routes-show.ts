@@ -1,4 +1,5 @@
 import type { IpAddress, IpPrefix } from '../../../base/index.js'
+import { zoned } from './ifconfig-show.js'
 import { column } from './words.js'
 
 /** How netstat(1) and route(8) show the routing table, from plain data. */
@@ -66,7 +67,7 @@ export function showRoutes(routes: readonly RouteView[], families: readonly (4 |
 function showRoute(route: RouteView, destinationWidth: number, gatewayWidth: number): string {
   const mtu = route.mtu === 0 ? '-' : `${route.mtu}`
   return [
-    `${showDestination(route.destination).padEnd(destinationWidth)} ${route.gateway.padEnd(gatewayWidth)} `,
+    `${showDestination(route.destination, route.interface).padEnd(destinationWidth)} ${route.gateway.padEnd(gatewayWidth)} `,
     `${column(orderFlags(route.flags), 6)} ${`${route.references}`.padStart(5)} ${`${route.use}`.padStart(8)} `,
     `${mtu.padStart(5)}    ${`${route.priority}`.padStart(2)} ${route.interface.padEnd(5)}`,
   ].join('')
@@ -86,12 +87,16 @@ export const orderFlags = (flags: string): string =>
     .filter((letter) => letter !== 'd' && flags.includes(letter))
     .join('')
 
-/** A destination as netstat prints it: `default`, `192.168.1/24`, a bare address for a host. */
-export function showDestination(prefix: IpPrefix): string {
+/**
+ * A destination as netstat prints it: `default`, `192.168.1/24`, a bare address for a host; a link-local one with its link
+ * (`fe80::%vio0/64`), where that is given.
+ */
+export function showDestination(prefix: IpPrefix, interfaceName?: string): string {
   if (prefix.length === 0) return 'default'
   const bits = prefix.address.bytes.length * 8
-  if (prefix.length === bits) return `${prefix.address}`
-  if (prefix.family === 6) return `${prefix}`
+  const address = interfaceName === undefined ? `${prefix.address}` : zoned(prefix.address, interfaceName)
+  if (prefix.length === bits) return address
+  if (prefix.family === 6) return `${address}/${prefix.length}`
   const octets = [...prefix.address.bytes]
   // Zero octets on the right are left out, down to one octet.
   const shown = Math.max(1, Math.ceil(prefix.length / 8))
