@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,6 +42,8 @@ import { ENDS, keysOf, SUITES, saOf, type TestSuite } from '../src/proto/esp/tes
 import { PASS } from '../src/proto/machine.js'
 import { createTransforms } from '../src/proto/transforms.js'
 import { missing } from './lib/need.js'
+import { Netns } from './lib/netns.js'
+import { startWarren, WARREN, type WarrenProcess } from './lib/warren.js'
 
 const skip = missing('tshark')
 /** What Debian 12's tshark has not; newer ones have ChaCha20. */
@@ -254,4 +257,68 @@ describe('the keys that we write, in tshark', { skip }, () => {
         if (sample.verifiable) assert.deepEqual([good, bad], ['1', '0'], sample.name)
       }
     })
+})
+
+describe('the keys of a running warren up', { skip: missing('ping') }, () => {
+  let net: Netns | undefined
+  after(() => net?.close())
+
+  test('a live dump shows what is inside; beside a capture they let it be read later', async () => {
+    const lab = new Netns('ky')
+    net = lab
+    const [a, b] = [lab.add('a'), lab.add('b')]
+    lab.veth(a, 'eth0', b, 'eth0')
+    const key = (bytes: number): string => `0x${randomBytes(bytes).toString('hex')}`
+    const started: WarrenProcess[] = []
+    const sa = `esp from 192.168.1.1 to 192.168.1.2 spi 0x1001:0x1002 enc aes-256-gcm enckey ${key(36)}:${key(36)}`
+    const back = sa
+      .replace('from 192.168.1.1 to 192.168.1.2', 'from 192.168.1.2 to 192.168.1.1')
+      .replace(/spi (\S+):(\S+)/, 'spi $2:$1')
+      .replace(/enckey (\S+):(\S+)/, 'enckey $2:$1')
+    try {
+      for (const [i, host] of [a, b].entries()) {
+        const [own, other] = [1 + i, 2 - i]
+        lab.run(host, `ip addr add 192.168.1.${own}/24 dev eth0; ip addr add 10.1.${own}.1/24 dev lo`)
+        const file = join(lab.folder, `${host}.ipsec.conf`)
+        const flow = `flow esp from 10.1.${own}.0/24 to 10.1.${other}.0/24 peer 192.168.1.${other}`
+        writeFileSync(file, `${i === 0 ? sa : back}\n${flow}\n`, { mode: 0o600 })
+        started.push(await startWarren(lab, host, [file]))
+      }
+      const socket = /control at (\S+)/.exec(started[0]!.log())![1]!
+      const capture = join(lab.folder, 'live.pcapng')
+      const ping = 'sleep 2; ping -c2 -i0.2 -w5 -I 10.1.1.1 10.1.2.1 >&2'
+      const dump = (rest: string): string =>
+        lab.run(a, `timeout 20 ${process.execPath} ${WARREN} dump -n ${rest}`)
+      const live = lab.run(
+        a,
+        `timeout 20 ${process.execPath} ${WARREN} dump -nti eth0 -c4 --keys running:${socket} esp & ${ping}; wait`,
+      )
+      const line = (from: number, to: number, spi: string, seq: number, what: string): RegExp =>
+        new RegExp(
+          `192\\.168\\.1\\.${from} > 192\\.168\\.1\\.${to}: esp spi 0x0000${spi} seq ${seq} len \\d+: 10\\.1\\.${from}\\.1 > 10\\.1\\.${to}\\.1: icmp: echo ${what}`,
+        )
+      const lines = live.split('\n')
+      for (const [i, expected] of [
+        line(1, 2, '1001', 1, 'request'),
+        line(2, 1, '1002', 1, 'reply'),
+        line(1, 2, '1001', 2, 'request'),
+        line(2, 1, '1002', 2, 'reply'),
+      ].entries())
+        assert.match(lines[i]!, expected)
+      lab.run(
+        a,
+        `timeout 20 ${process.execPath} ${WARREN} dump -i eth0 -c2 -w ${capture} --keys running:${socket} esp & ${ping}; wait`,
+      )
+      assert.match(
+        dump(`-r ${capture} --keys ${capture}.esp_sa`),
+        /seq 3 len \d+: 10\.1\.1\.1 > 10\.1\.2\.1: icmp/,
+      )
+      for (const warren of started) {
+        const said = warren.log() + (await warren.status('--json'))
+        for (const secret of sa.match(/[0-9a-f]{72}/g)!) assert.ok(!said.includes(secret))
+      }
+    } finally {
+      for (const warren of started) await warren.stop()
+    }
+  })
 })
