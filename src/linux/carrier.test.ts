@@ -7,8 +7,8 @@ const spec = { fd: 9, family: 4 } as CarrierSpec
 
 test('the path MTU is asked for once a second, or when it has turned out to be another', () => {
   let asked = 0
-  const mtu = new PathMtu(spec, (fd, family) => {
-    assert.deepEqual([fd, family], [9, 4])
+  const mtu = new PathMtu(spec, (about) => {
+    assert.equal(about, spec)
     return 1500 - asked++
   })
   assert.deepEqual([mtu.at(5), mtu.at(1004), mtu.at(1005), mtu.at(1006)], [1500, 1500, 1499, 1499])

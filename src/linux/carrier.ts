@@ -10,8 +10,8 @@ import { pathMtu } from './socket-options.js'
 /** What is done with each payload that came: `packet` is it, in the arena, with the outer metadata set. */
 export type Receiver = (carrier: Carrier, packet: PacketBuffer, nowMs: number) => void
 
-/** Path MTU of a connected socket; `undefined` where there is no way now. */
-export type MtuLookup = (fd: number, family: 4 | 6) => number | undefined
+/** Path MTU between the ends of a carrier; `undefined` where there is no way now. */
+export type MtuLookup = (spec: CarrierSpec) => number | undefined
 
 export interface Carrier {
   readonly spec: CarrierSpec
@@ -45,24 +45,22 @@ const LEAST_MTU = 68
 
 /** The path MTU of one carrier, asked for now and then. */
 export class PathMtu {
-  readonly #fd: number
-  readonly #family: 4 | 6
+  readonly #spec: CarrierSpec
   readonly #lookup: MtuLookup
   #mtu: number
   #until = 0
   #isKnown = false
 
-  constructor({ fd, family }: CarrierSpec, lookup: MtuLookup = pathMtu) {
-    this.#fd = fd
-    this.#family = family
+  constructor(spec: CarrierSpec, lookup: MtuLookup = pathMtu) {
+    this.#spec = spec
     this.#lookup = lookup
-    this.#mtu = family === 4 ? FALLBACK_MTU : FALLBACK_MTU6
+    this.#mtu = spec.family === 4 ? FALLBACK_MTU : FALLBACK_MTU6
   }
 
   at(nowMs: number): number {
     if (nowMs >= this.#until) {
       this.#until = nowMs + MTU_CHECK_MS
-      const mtu = this.#lookup(this.#fd, this.#family)
+      const mtu = this.#lookup(this.#spec)
       if (mtu !== undefined && mtu >= LEAST_MTU) {
         this.#mtu = mtu
         this.#isKnown = true

@@ -1,5 +1,5 @@
 /**
- * The structures that a UDP carrier hands to the kernel, in native memory of their own, laid out once. What is sent
+ * The structures that UDP carriers hand to the kernel, in native memory of their own, laid out once. What is sent
  * are trains: a message with an iovec for each datagram, which the kernel cuts at UDP_SEGMENT.
  *
  *     mmsghdrs of trains | of single datagrams | of what arrives | iovecs | control messages
