@@ -5,7 +5,7 @@
  * disturbed: a raw socket gets copies.
  */
 import type { IpAddress } from '../base/index.js'
-import { LITTLE_ENDIAN, libc, type NativeMemory, systemError } from './ffi.js'
+import { LITTLE_ENDIAN, libc, NativeMemory, systemError } from './ffi.js'
 import {
   AF_INET,
   AF_INET6,
@@ -27,7 +27,34 @@ const FPROG_LENGTH = 16
 let keepNothing: NativeMemory | undefined
 
 function keepNothingProgram(): NativeMemory {
-  program ??= returnNothing()
+  const program = new NativeMemory(FPROG_LENGTH + 8)
+  program.view.setUint16(0, 1, LITTLE_ENDIAN)
+  program.setPointer(FPROG_FILTER, FPROG_LENGTH)
+  program.view.setUint16(FPROG_LENGTH, RETURN_NOTHING, LITTLE_ENDIAN)
+  return program
+}
+
+/** struct sock_fprog and its one instruction: the kernel copies it, and native memory is never freed. */
+let keepNothing: NativeMemory | undefined
+
+function filter(): NativeMemory {
+  if (keepNothing !== undefined) return keepNothing
+  const program = new NativeMemory(FPROG_LENGTH + 8)
+  program.view.setUint16(0, 1, LITTLE_ENDIAN)
+  program.setPointer(FPROG_FILTER, FPROG_LENGTH)
+  program.view.setUint16(FPROG_LENGTH, RETURN_NOTHING, LITTLE_ENDIAN)
+  keepNothing = program
+  return program
+}
+
+/** Throws `LINUX_*` where the kernel refuses. */
+export function openQuietSocket(protocol: number, local: IpAddress): number {
+  const c = libc()
+  const domain = local.family === 4 ? AF_INET : AF_INET6
+  const what = `open a raw socket for protocol ${protocol} at ${local}`
+  const fd = c.socket(domain, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)
+  if (fd < 0) throw systemError(what, c.errno())
+  keepNothing ??= keepNothingProgram()
   const address = encodeSockaddr(local)
   const failed =
     c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, keepNothing.base, FPROG_LENGTH) < 0 ||
