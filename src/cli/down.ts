@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WarrenError } from '../base/index.js'
-import { askControl, Steering } from '../linux/index.js'
+import { askControl, clearLeftovers } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
 
@@ -53,7 +53,7 @@ async function stopOrClear(socket: string): Promise<{ readonly tunnels: readonly
     return (await askControl(socket, 'down')) as { readonly tunnels: readonly string[] }
   } catch (error) {
     const nobody = error instanceof WarrenError && error.code === 'LINUX_NOT_RUNNING'
-    if (nobody && process.getuid?.() === 0 && Steering.clearLeftovers()) return undefined
+    if (nobody && process.getuid?.() === 0 && clearLeftovers() === 'cleared') return undefined
     throw error
   }
 }

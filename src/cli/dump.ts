@@ -104,7 +104,7 @@ async function openerFor(
   // Loaded only when wanted: lines are to begin at once.
   const { loadKeys, openerOf, writeKeysBeside } = await import('./keys.js')
   if (writeFile === undefined || writeFile === '-') return openerOf({ keys, unverified })
-  writeKeysBeside(writeFile, await loadKeys(keys), (line) => io.stderr.write(`warren dump: ${line}\n`))
+  writeKeysBeside(writeFile, await loadKeys(keys), (line) => io.stderr.write(`warren dump: ${line}\n`), keys)
   return undefined
 }
 

@@ -129,6 +129,10 @@ describe('--keys', () => {
     assert.equal(readFileSync(trap, 'utf8'), 'not to be written to')
     assert.deepEqual(parseEspSa(readFileSync(`${copy}.esp_sa`, 'latin1'), 'x'), [keysOf(vector)])
     assert.match((await call(dump, ['-r', copy, '--keys', `${copy}.esp_sa`, '-n'])).out, /10\.1\.0\.1\.12345/)
+    // The file that the keys are from is left as its owner wrote it.
+    writeFileSync(`${copy}.esp_sa`, `# mine\n${formatEspSa([keysOf(vector)])}`)
+    await call(dump, ['-r', capture, '-w', copy, '--keys', `${copy}.esp_sa`])
+    assert.match(readFileSync(`${copy}.esp_sa`, 'utf8'), /^# mine/)
   })
   test('the keys of a running one, over its socket', async () => {
     const socket = path('warren.sock')

@@ -1,5 +1,6 @@
 /** `--keys`: where `dump` and `explain` have the keys of ESP and AH from, and where `-w` and `--pcap` put them. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseIpAddress, WarrenError } from '../base/index.js'
 import { nodeProvider } from '../crypto/node-provider.js'
 import { EspOpener } from '../inspect/keys/esp-opener.js'
@@ -65,11 +66,16 @@ export async function openerOf({ keys, unverified }: KeyOptions): Promise<EspOpe
 
 /**
  * Writes the keys beside a capture, as `CAPTURE.esp_sa`, for its owner alone, and says how Wireshark takes them. Nothing
- * where there are none.
+ * where there are none, or where they are `from` that very file.
  */
-export function writeKeysBeside(capture: string, keys: readonly SaKeys[], say: (line: string) => void): void {
-  if (keys.length === 0) return
+export function writeKeysBeside(
+  capture: string,
+  keys: readonly SaKeys[],
+  say: (line: string) => void,
+  from?: string,
+): void {
   const file = `${capture}.esp_sa`
+  if (keys.length === 0 || (from !== undefined && resolve(from) === resolve(file))) return
   try {
     // A new file: one that stands there may be read by others, or lead elsewhere.
     rmSync(file, { force: true })
