@@ -23,17 +23,6 @@ const RETURN_NOTHING = 0x06
 const FPROG_FILTER = 8
 const FPROG_LENGTH = 16
 
-/** One for all sockets: native memory is never given back. */
-let keepNothing: NativeMemory | undefined
-
-function keepNothingProgram(): NativeMemory {
-  const program = new NativeMemory(FPROG_LENGTH + 8)
-  program.view.setUint16(0, 1, LITTLE_ENDIAN)
-  program.setPointer(FPROG_FILTER, FPROG_LENGTH)
-  program.view.setUint16(FPROG_LENGTH, RETURN_NOTHING, LITTLE_ENDIAN)
-  return program
-}
-
 /** struct sock_fprog and its one instruction: the kernel copies it, and native memory is never freed. */
 let keepNothing: NativeMemory | undefined
 
@@ -54,10 +43,9 @@ export function openQuietSocket(protocol: number, local: IpAddress): number {
   const what = `open a raw socket for protocol ${protocol} at ${local}`
   const fd = c.socket(domain, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)
   if (fd < 0) throw systemError(what, c.errno())
-  keepNothing ??= keepNothingProgram()
   const address = encodeSockaddr(local)
   const failed =
-    c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, keepNothing.base, FPROG_LENGTH) < 0 ||
+    c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter().base, FPROG_LENGTH) < 0 ||
     c.bind(fd, address, address.length) < 0
   const errno = failed ? c.errno() : 0
   if (!failed) return fd
