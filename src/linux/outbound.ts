@@ -24,8 +24,8 @@ import { tooBigError } from './too-big.js'
 const ETHERTYPE = 12
 const TAG_LENGTH = 4
 
-/** Packets of one turn: as many go out before the others are heard again. */
-const TURN_LIMIT = 512
+/** Packets of one turn: as many go out before the others are heard again, and no more than a core keeps in its cache. */
+const TURN_LIMIT = 256
 /** RFC 1812 section 4.3.2.8: ICMP errors have a rate. */
 const TELL_EACH_MS = 5
 
