@@ -3,7 +3,7 @@
 # With "peers", and in CI: also the daemons that Warren is measured beside. On a machine of one's own Debian starts some of
 # them as services (sshd), so they are not installed unless they are asked for.
 set -eu
-packages=(iproute2 iputils-ping iperf3 nftables python3-minimal tcpdump tshark user-mode-linux kmod ethtool)
+packages=(iproute2 iputils-ping iperf3 nftables procps python3 tcpdump tshark user-mode-linux kmod ethtool)
 if [ "${1:-}" = peers ] || [ "${CI:-}" = true ]; then
   packages+=(openvpn tinc openssh-server openssh-client openssl charon-systemd strongswan-swanctl
     libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins)

@@ -344,6 +344,33 @@ s.sendto(b'x' * ${size}, ('10.0.1.1', ${port}))"`,
     net.run(host, 'ip -4 rule del priority 10; ip -6 rule del priority 10')
   })
 
+  test('set up while the interface is down, or gone: closed, and said', async () => {
+    const policies: PolicyText[] = [OUT4, OUT6, { ...OUT4, action: 'use', destination: '10.0.2.1' }]
+    const one = await steer([])
+    net.run(host, 'ip link set enc0 down')
+    await one.apply(policies, [])
+    inClear()
+    for (const to of ['10.0.2.2', 'fd00:1:2::1']) {
+      ping(lan, to)
+      ping(host, to)
+    }
+    assert.equal(inClear(), 0)
+    assert.match(ping(lan, '10.0.2.1'), /1 received/)
+    assert.match(one.log.join('\n'), /enc0 takes no packets of IPv4 now .*require is dropped/)
+    net.run(host, 'ip link set enc0 up')
+    await one.apply(policies, ['path'])
+    ping(lan, '10.0.2.1')
+    ping(lan, 'fd00:1:2::1')
+    assert.equal((await kinds(one)).length, 2)
+    await one.closeTun()
+    await one.apply(policies, ['path'])
+    inClear()
+    ping(lan, '10.0.2.2')
+    ping(lan, 'fd00:1:2::1')
+    assert.equal(inClear(), 0)
+    assert.match(ping(lan, '10.0.2.1'), /1 received/)
+  })
+
   test('sockets bound to another interface, and sources translated into the policy: the guard or the rules drop them', async () => {
     const one = await steer(NETWORKS)
     inClear()

@@ -266,6 +266,8 @@ const LACKING: ReadonlySet<number> = new Set([
   Errno.ENOENT,
 ])
 
+const NO_NETFILTER = systemError('', Errno.EPROTONOSUPPORT).code
+
 /** What the guard asks of the kernel. */
 export type NftablesFace = Pick<NftablesSocket, 'transact' | 'counters' | 'close'>
 
@@ -344,7 +346,7 @@ export class Guard {
       this.#socket ??= this.#open()
       return this.#socket
     } catch (error) {
-      if (error instanceof WarrenError && error.code === 'LINUX_EPROTONOSUPPORT') return undefined
+      if (error instanceof WarrenError && error.code === NO_NETFILTER) return undefined
       throw error
     }
   }

@@ -9,6 +9,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type IpAddress, IpPrefix, Ipv4Address, Ipv6Address, WarrenError } from '../../base/index.js'
 import type { PolicySpec } from '../../proto/machine.js'
+import { Errno, systemError } from '../ffi.js'
 import { RouteNetlink, type RouteSpec } from '../rtnetlink.js'
 import { type CarrierPorts, Guard } from './guard.js'
 import { orderPolicies } from './order.js'
@@ -37,6 +38,11 @@ const EVERYWHERE: Readonly<Record<Family, IpPrefix>> = {
 
 /** SO_MARK of the sockets whose packets go past the policies; an unlikely number, since others have marks too. */
 const STEERING_MARK = 0x5741_5252
+
+/** How the kernel refuses a route to an interface that is down, gone, or has not this family. */
+const NO_ROUTES: readonly string[] = [Errno.ENETDOWN, Errno.ENODEV, Errno.EINVAL].map(
+  (errno) => systemError('', errno).code,
+)
 
 export interface SteeringOptions {
   /** The interface that leads into the tunnels: the kernel's number and name of it. */
@@ -186,8 +192,9 @@ export class Steering {
     } catch (error) {
       // An interface that is down or gone has no routes: then what must be protected is dropped.
       const code = error instanceof WarrenError ? error.code : ''
-      if (!['LINUX_ENETDOWN', 'LINUX_ENODEV', 'LINUX_EINVAL'].includes(code) || !closed) throw error
-      this.#say(`${interfaceName} takes no packets of IPv${family} (${code}): what policies cover is dropped`)
+      if (!NO_ROUTES.includes(code)) throw error
+      const what = closed ? 'require is dropped' : 'use goes in clear'
+      this.#say(`${interfaceName} takes no packets of IPv${family} now (${code}): what policies of ${what}`)
     }
   }
 
