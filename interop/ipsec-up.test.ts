@@ -324,6 +324,29 @@ describe('warren up ipsec.conf at both ends', { skip: missing('ping', 'iperf3', 
     assert.equal(net.run(a, 'nft list ruleset'), '')
   })
 
+  test('an up that is refused does not open what a killed one left closed', async () => {
+    const alice = await up(a, [SA4, flowOf(4, 0)])
+    await alice.kill()
+    const wrong = `esp from 10.9.9.1 to 10.9.9.2 spi 0x3001 ${SEALED().replace(/:0x.*/, '')}`
+    await assert.rejects(up(a, [SA4, wrong, flowOf(4, 0)]), /a security association between others/)
+    net.run(a, 'ip addr add 10.8.8.8/32 dev lo')
+    // Nobody else may have the port of ESP in UDP for himself.
+    const taken = Daemon.start(a, [
+      process.execPath,
+      '-e',
+      "require('dgram').createSocket('udp4').bind(4500, '10.8.8.8', () => console.log('bound'))",
+    ])
+    listeners.push(taken)
+    await taken.until(/bound/)
+    const inUdp = `esp from 10.8.8.8 to 192.168.1.2 spi 0x3001 udpencap ${SEALED().replace(/:0x.*/, '')}`
+    await assert.rejects(up(a, [SA4, inUdp, flowOf(4, 0)]), /EADDRINUSE/)
+    net.run(a, 'ip addr del 10.8.8.8/32 dev lo')
+    const [inside] = await onLink([INSIDE], () => assert.ok(!pings(a, HOSTS[4][1])))
+    assert.equal(inside, 0)
+    assert.match(down(a), /removed what a killed one left/)
+    assert.ok(pings(a, HOSTS[4][1]), 'in clear again')
+  })
+
   test('what arrives in clear and should not is dropped and counted', async () => {
     const alice = await up(a, [SA4, flowOf(4, 0)])
     assert.ok(!pings(b, HOSTS[4][0], HOSTS[4][1]))

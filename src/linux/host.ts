@@ -122,7 +122,7 @@ export class LinuxHost implements Host {
       setPolicies: (policies) => this.#setPolicies(id, policies),
       drops: () => this.#dropsOf(id),
       remove: (pathId) => this.#remove(id, pathId),
-      running: (running) => this.#workers.postTo(id, { kind: 'running', id, running }),
+      running: (running) => this.#setRunning(id, running),
       counts: (pathId) => this.#counts.get(`${id} ${pathId}`),
       destroyed: (owner) => this.#destroyed(id, owner),
     })
@@ -221,10 +221,18 @@ export class LinuxHost implements Host {
         log: (line) => this.#options.log?.(`${made.name}: ${line}`),
       })
       this.#gates.set(id, gate)
-      this.#orphaned = false
     }
     gate.replace(policies)
     this.#workers.postTo(id, { kind: 'policies', interfaceId: id, policies })
+  }
+
+  #setRunning(id: number, running: boolean): void {
+    const gate = this.#gates.get(id)
+    if (running && gate !== undefined) {
+      gate.confirm()
+      this.#orphaned = false
+    }
+    this.#workers.postTo(id, { kind: 'running', id, running })
   }
 
   #dropsOf(id: number): Record<string, number> {

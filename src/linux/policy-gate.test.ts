@@ -27,7 +27,12 @@ interface Applied {
 }
 
 /** A gate over a steering that only remembers. */
-function gate(): { gate: PolicyGate; applied: Applied[]; ended: string[]; refuse: { next: boolean } } {
+function gate(leftovers = false): {
+  gate: PolicyGate
+  applied: Applied[]
+  ended: string[]
+  refuse: { next: boolean }
+} {
   const applied: Applied[] = []
   const ended: string[] = []
   const refuse = { next: false }
@@ -50,6 +55,7 @@ function gate(): { gate: PolicyGate; applied: Applied[]; ended: string[]; refuse
       leave: () => ended.push('leave'),
       close: () => ended.push('close'),
     },
+    leftovers,
   )
   return { gate: made, applied, ended, refuse }
 }
@@ -100,4 +106,16 @@ test('it ends open or closed', () => {
   made.leave()
   made.close()
   assert.deepEqual(ended, ['leave', 'close'])
+})
+
+test('what took the place of leftovers and never came up leaves them closed', () => {
+  const failed = gate(true)
+  failed.gate.replace([policy('require', 'a')])
+  failed.gate.close()
+  assert.deepEqual(failed.ended, ['leave'])
+  const well = gate(true)
+  well.gate.replace([policy('require', 'a')])
+  well.gate.confirm()
+  well.gate.close()
+  assert.deepEqual(well.ended, ['close'])
 })

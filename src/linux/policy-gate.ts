@@ -4,7 +4,9 @@
  */
 import type { Carrier, PolicySpec } from '../proto/machine.js'
 import { IpProtocol } from '../wire/numbers.js'
+import type { RouteNetlink } from './rtnetlink.js'
 import { type CarrierPorts, Steering, type SteeringOptions } from './steering/index.js'
+import { listRules } from './steering/rules.js'
 
 /** What the gate asks of steering. */
 type Steers = Pick<Steering, 'apply' | 'drops' | 'leave' | 'close'>
@@ -16,10 +18,22 @@ export class PolicyGate {
   readonly #standing = new Map<string, Carrier>()
   #policies: readonly PolicySpec[] = []
   #applied = ''
+  /** What a killed process left was in force before, and nothing has taken its place that works. */
+  #holds: boolean
 
   /** Throws `LINUX_*` where the kernel refuses. */
-  constructor(options: SteeringOptions, steering: Steers = new Steering(options)) {
+  constructor(
+    options: SteeringOptions,
+    steering: Steers = new Steering(options),
+    leftovers: boolean = hasLeftovers(options.netlink),
+  ) {
     this.#steering = steering
+    this.#holds = leftovers
+  }
+
+  /** Its tunnel is up: from now on it is the administrator's word that ends the policies. */
+  confirm(): void {
+    this.#holds = false
   }
 
   /** Throws `LINUX_*` where the kernel refuses; then what was in force still is. */
@@ -53,9 +67,13 @@ export class PolicyGate {
     this.#steering.leave()
   }
 
-  /** Removes all of it from the kernel. */
+  /**
+   * Removes all of it from the kernel; not so what took the place of a killed process's policies and never came up: an
+   * error in a file must not open what was closed.
+   */
   close(): void {
-    this.#steering.close()
+    if (this.#holds) this.#steering.leave()
+    else this.#steering.close()
   }
 
   /** Most paths that come and go change nothing for the kernel: then it is left alone. */
@@ -93,3 +111,6 @@ export class PolicyGate {
     return carriers
   }
 }
+
+const hasLeftovers = ({ socket }: RouteNetlink): boolean =>
+  ([4, 6] as const).some((family) => listRules(socket, family).length > 0)
