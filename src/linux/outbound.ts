@@ -15,6 +15,7 @@ import { EtherType } from '../wire/numbers.js'
 import { type Arena, BATCH, PACKET_LIMIT, SLOT_HEADROOM } from './arena.js'
 import type { Carrier } from './carrier.js'
 import { Errno, errnoName, type Libc, libc } from './ffi.js'
+import { isFragment, Joiner } from './joiner.js'
 import { Segmenter, VNET_LENGTH } from './offload/index.js'
 import type { PlanePath } from './path.js'
 import type { PlaneInterface } from './plane-interface.js'
@@ -35,6 +36,7 @@ export class Outbound {
   readonly #drops: Counters
   readonly #packet: PacketBuffer
   readonly #segmenter: Segmenter
+  readonly #joiner: Joiner
   /** Where the next segment is placed. */
   #room: number
   /** Packets that went out in this turn. */
@@ -50,6 +52,7 @@ export class Outbound {
     this.#drops = drops
     this.#packet = new PacketBuffer(arena.bytes, 0, 0)
     this.#segmenter = new Segmenter(arena.block)
+    this.#joiner = new Joiner(drops)
     this.#room = arena.segments
   }
 
@@ -72,7 +75,10 @@ export class Outbound {
       this.#count++
       const path = this.#pathFor(side, start, start + length)
       if (path === undefined) continue
-      if (!offload) {
+      if (path.wantsWhole && isFragment(this.#packet)) {
+        // It is copied out: the next packet is read into the same place.
+        if (this.#join(nowMs)) this.#send(path, nowMs)
+      } else if (!offload) {
         this.#send(path, nowMs)
         slot++
       } else if (!this.#segmenter.begin(start, start + length, this.#linkOf(start))) {
@@ -103,6 +109,17 @@ export class Outbound {
       this.#send(path, nowMs)
       this.#count++
     }
+  }
+
+  /** Takes a fragment. True: the datagram that it was of is the packet now. */
+  #join(nowMs: number): boolean {
+    const packet = this.#packet
+    if (!this.#joiner.add(packet, nowMs)) return false
+    const { bytes, length } = this.#joiner
+    const at = this.#place(length)
+    this.#arena.bytes.set(bytes.subarray(0, length), at)
+    packet.reset(at, at + length, packet.kind)
+    return true
   }
 
   /** Bytes before the IP header of the packet, which begins at `start`: none, or those of Ethernet with its tags. */

@@ -19,6 +19,8 @@ export class PlanePath {
   readonly transforms: TransformPair
   /** Of an outbound SA: what fits through it. */
   readonly limit: SaLimit | undefined
+  /** Outbound in transport mode, which is for whole datagrams (RFC 4303 section 3.3.4). */
+  readonly wantsWhole: boolean
   readonly #outboundSas: readonly SaState[]
   readonly #inboundSas: readonly SaState[]
   /** What each of them had reached when it was last looked at, the outbound ones first. */
@@ -39,6 +41,7 @@ export class PlanePath {
     this.#inboundSas = (inbound as Partial<SaTransforms>).sas ?? []
     const sa = this.#outboundSas[0]?.spec
     this.limit = sa === undefined ? undefined : new SaLimit(sa)
+    this.wantsWhole = sa?.mode === 'transport'
     this.#told = new Uint8Array(this.#outboundSas.length + this.#inboundSas.length)
   }
 
