@@ -43,6 +43,8 @@ interface Case {
   readonly protocol: 'esp' | 'ah' | 'ipip'
   readonly mode: 'tunnel' | 'transport'
   readonly rest: () => string
+  /** The flow is between the SA's own ends. */
+  readonly ends?: boolean
   /** What the link must show. */
   readonly seen: string
 }
@@ -81,6 +83,24 @@ const CASES: readonly Case[] = [
   { name: 'AH, transport', outer: 4, protocol: 'ah', mode: 'transport', rest: SIGNED, seen: 'ip proto 51' },
   { name: 'AH, transport', outer: 6, protocol: 'ah', mode: 'transport', rest: SIGNED, seen: 'ip6 proto 51' },
   { name: 'IP in IP', outer: 4, protocol: 'ipip', mode: 'tunnel', rest: () => '', seen: 'ip proto 4' },
+  {
+    name: 'IP in IP between its own ends',
+    outer: 4,
+    protocol: 'ipip',
+    mode: 'tunnel',
+    rest: () => '',
+    ends: true,
+    seen: 'ip proto 4',
+  },
+  {
+    name: 'ESP, tunnel between its own ends',
+    outer: 6,
+    protocol: 'esp',
+    mode: 'tunnel',
+    rest: SEALED,
+    ends: true,
+    seen: 'ip6 proto 50',
+  },
   { name: 'IP in IP', outer: 6, protocol: 'ipip', mode: 'tunnel', rest: () => '', seen: 'ip6 proto 41' },
 ]
 
@@ -193,13 +213,13 @@ describe('warren up ipsec.conf at both ends', { skip: missing('ping', 'iperf3', 
     return report.end.sum_received.bits_per_second / 1e6
   }
 
-  for (const { name, outer, protocol, mode, rest, seen } of CASES)
+  for (const { name, outer, protocol, mode, rest, seen, ends = mode === 'transport' } of CASES)
     test(`${name}, IPv${outer} outside: both ways, a stream, and nothing in clear`, async () => {
       const [ours, theirs] = OUTER[outer]
       const sa = `${protocol} ${mode === 'transport' ? 'transport ' : ''}from ${ours} to ${theirs} spi 0x1001:0x1002 ${rest()}`
-      const families: readonly (4 | 6)[] = mode === 'transport' ? [outer] : [4, 6]
+      const families: readonly (4 | 6)[] = ends ? [outer] : [4, 6]
       const flows = families.map((family) => {
-        const [near, far] = mode === 'transport' ? [ours, theirs] : NETS[family]
+        const [near, far] = ends ? [ours, theirs] : NETS[family]
         const type = protocol === 'ipip' ? ' type require' : ''
         return [
           `flow ${protocol} from ${near} to ${far} peer ${theirs}${type}`,
@@ -210,7 +230,7 @@ describe('warren up ipsec.conf at both ends', { skip: missing('ping', 'iperf3', 
       const bob = await up(b, [sa, ...flows.map(([, out]) => out)])
       const [protectedPackets, clear] = await onLink([seen, CLEAR], async () => {
         for (const family of families) {
-          const [near, far] = mode === 'transport' ? OUTER[outer] : HOSTS[family]
+          const [near, far] = ends ? OUTER[outer] : HOSTS[family]
           assert.ok(pings(a, far), `a reaches ${far}\n${await alice.status()}\n${await bob.status()}`)
           assert.ok(pings(a, far, near), `${near} reaches ${far}`)
           assert.ok(pings(b, near, far), `${far} reaches ${near}`)

@@ -26,22 +26,27 @@ interface Applied {
   readonly carriers: readonly CarrierPorts[]
 }
 
+/** Until what was put off is done. */
+const turn = (): Promise<void> => Promise.resolve()
+
 /** A gate over a steering that only remembers. */
 function gate(leftovers = false): {
   gate: PolicyGate
   applied: Applied[]
   ended: string[]
   refuse: { next: boolean }
+  said: string[]
 } {
   const applied: Applied[] = []
   const ended: string[] = []
+  const said: string[] = []
   const refuse = { next: false }
   const made = new PolicyGate(
     {
       interfaceIndex: 7,
       interfaceName: 'enc0',
       netlink: undefined as unknown as RouteNetlink,
-      log: () => {},
+      log: (line) => said.push(line),
     },
     {
       apply(policies, standing, carriers) {
@@ -57,47 +62,64 @@ function gate(leftovers = false): {
     },
     leftovers,
   )
-  return { gate: made, applied, ended, refuse }
+  return { gate: made, applied, ended, refuse, said }
 }
 
-test('the kernel is told of policies at once, and of a path only where that changes something', () => {
+test('the kernel is told of policies at once, and of a path only where that changes something', async () => {
   const { gate: made, applied } = gate()
   made.replace([policy('require', 'a')])
   assert.deepEqual(applied, [{ policies: 1, standing: [], carriers: [] }])
   made.stands('a', ESP)
+  await turn()
   made.ends('a')
   made.ends('never')
+  await turn()
   assert.equal(applied.length, 1, 'require is closed either way, and ESP needs no leave')
 })
 
-test('a path of a use policy, or one of another carrier than ESP and AH, is told', () => {
+test('a path of a use policy, or one of another carrier than ESP and AH, is told; several at once', async () => {
   const { gate: made, applied } = gate()
   made.replace([policy('use', 'a', 'b')])
   made.stands('a', ESP)
+  await turn()
   assert.deepEqual(applied.at(-1), { policies: 1, standing: ['a'], carriers: [] })
   made.stands('b', ESP)
+  await turn()
   assert.equal(applied.length, 2, 'the policy is steered already')
   made.ends('a')
   made.ends('b')
+  await turn()
+  assert.equal(applied.length, 3)
   assert.deepEqual(applied.at(-1)?.standing, [])
   made.stands('b', UDP)
+  await turn()
   assert.deepEqual(applied.at(-1)?.carriers, [
     { family: 4, protocol: 17, local: local.bytes, remote: remote.bytes, localPort: 4500, remotePort: 4501 },
   ])
   made.stands('a', { kind: 'ip', protocol: 4, local, remote })
+  await turn()
   assert.deepEqual(
     applied.at(-1)?.carriers.map(({ protocol }) => protocol),
     [17, 4],
   )
 })
 
-test('policies that the kernel refuses are not remembered as those in force', () => {
-  const { gate: made, applied, refuse } = gate()
+test('policies that the kernel refuses are not remembered as those in force; what fails later is said', async () => {
+  const { gate: made, applied, refuse, said } = gate()
   made.replace([policy('use', 'a')])
   refuse.next = true
   assert.throws(() => made.replace([policy('use', 'a'), policy('deny')]), /refused/)
   made.stands('a', ESP)
+  await turn()
   assert.equal(applied.at(-1)?.policies, 1)
+  refuse.next = true
+  made.ends('a')
+  await turn()
+  assert.deepEqual(said, ['policies stand as they were: refused'])
+  made.stands('a', ESP)
+  made.close()
+  await turn()
+  assert.equal(applied.length, 2, 'nothing after the end')
 })
 
 test('it ends open or closed', () => {

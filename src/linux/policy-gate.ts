@@ -18,6 +18,9 @@ export class PolicyGate {
   readonly #standing = new Map<string, Carrier>()
   #policies: readonly PolicySpec[] = []
   #applied = ''
+  #following = false
+  #ended = false
+  readonly #log: (line: string) => void
   /** What a killed process left was in force before, and nothing has taken its place that works. */
   #holds: boolean
 
@@ -27,6 +30,7 @@ export class PolicyGate {
     steering: Steers = new Steering(options),
     leftovers: boolean = hasLeftovers(options.netlink),
   ) {
+    this.#log = options.log
     this.#steering = steering
     this.#holds = leftovers
   }
@@ -64,6 +68,7 @@ export class PolicyGate {
 
   /** What they cover stays closed. */
   leave(): void {
+    this.#ended = true
     this.#steering.leave()
   }
 
@@ -72,13 +77,27 @@ export class PolicyGate {
    * error in a file must not open what was closed.
    */
   close(): void {
+    this.#ended = true
     if (this.#holds) this.#steering.leave()
     else this.#steering.close()
   }
 
-  /** Most paths that come and go change nothing for the kernel: then it is left alone. */
+  /**
+   * Once for all paths that come and go together. Until then it is closed: what a new carrier brings waits, and `use` is
+   * what it was. Most paths change nothing for the kernel; then it is left alone.
+   */
   #follow(): void {
-    if (this.#applied !== this.#state()) this.#apply()
+    if (this.#following) return
+    this.#following = true
+    queueMicrotask(() => {
+      this.#following = false
+      if (this.#ended || this.#applied === this.#state()) return
+      try {
+        this.#apply()
+      } catch (error) {
+        this.#log(`policies stand as they were: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    })
   }
 
   #apply(): void {
