@@ -20,6 +20,7 @@ test('every binding leads to a header, by the number that the constants have', (
     wire.headerOfIpProtocol,
     wire.headerOfIcmpv6Type,
     wire.headerOfGreStart,
+    wire.headerOfUdpPort,
   ])
     for (const name of Object.values(table)) assert.ok(name in wire.headers, name)
 })
@@ -28,6 +29,7 @@ test('what is bound also has a name', () => {
   for (const type of Object.keys(wire.headerOfEtherType)) assert.ok(wire.etherTypeNames[Number(type)])
   for (const protocol of Object.keys(wire.headerOfIpProtocol))
     assert.ok(wire.ipProtocolNames[Number(protocol)])
+  for (const port of Object.keys(wire.headerOfUdpPort)) assert.ok(wire.portNames[Number(port)])
   for (const type of Object.keys(wire.headerOfIcmpv6Type)) assert.ok(wire.icmpv6TypeNames[Number(type)])
 })
 

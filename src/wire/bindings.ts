@@ -8,6 +8,25 @@ import { ethernet, vlan } from './ethernet.js'
 import { gre } from './gre.js'
 import { icmp } from './icmp.js'
 import { icmpv6 } from './icmpv6.js'
+import {
+  ike,
+  ikeAttribute,
+  ikeAuth,
+  ikeCert,
+  ikeConfig,
+  ikeConfigAttribute,
+  ikeDelete,
+  ikeEap,
+  ikeFragment,
+  ikeId,
+  ikeKeyExchange,
+  ikeNotify,
+  ikePayload,
+  ikeProposal,
+  ikeSelector,
+  ikeTransform,
+  ikeTs,
+} from './ike/layouts.js'
 import { ipv4 } from './ipv4.js'
 import { ipv6 } from './ipv6.js'
 import { destinationOptions, fragmentHeader, hopByHop, routingHeader } from './ipv6-extensions.js'
@@ -58,6 +77,23 @@ export type HeaderName =
   | 'esp'
   | 'espTrailer'
   | 'ah'
+  | 'ike'
+  | 'ikePayload'
+  | 'ikeProposal'
+  | 'ikeTransform'
+  | 'ikeAttribute'
+  | 'ikeKeyExchange'
+  | 'ikeId'
+  | 'ikeCert'
+  | 'ikeAuth'
+  | 'ikeNotify'
+  | 'ikeDelete'
+  | 'ikeTs'
+  | 'ikeSelector'
+  | 'ikeConfig'
+  | 'ikeConfigAttribute'
+  | 'ikeFragment'
+  | 'ikeEap'
 
 /** Every header by its name. */
 export const headers: Readonly<Record<HeaderName, AnyHeader>> = {
@@ -85,6 +121,23 @@ export const headers: Readonly<Record<HeaderName, AnyHeader>> = {
   esp,
   espTrailer,
   ah,
+  ike,
+  ikePayload,
+  ikeProposal,
+  ikeTransform,
+  ikeAttribute,
+  ikeKeyExchange,
+  ikeId,
+  ikeCert,
+  ikeAuth,
+  ikeNotify,
+  ikeDelete,
+  ikeTs,
+  ikeSelector,
+  ikeConfig,
+  ikeConfigAttribute,
+  ikeFragment,
+  ikeEap,
 }
 
 /** By EtherType: of an Ethernet frame, a VLAN tag, and a GRE packet of version 0. */
@@ -114,6 +167,9 @@ export const headerOfIpProtocol: Readonly<Record<number, HeaderName>> = {
   60: 'destinationOptions',
   97: 'etherip',
 }
+
+/** By UDP port, either one. On 4500 IKE stands behind the non-ESP marker, which `udpEncapsulated` tells (RFC 3948). */
+export const headerOfUdpPort: Readonly<Record<number, HeaderName>> = { 500: 'ike', 4500: 'ike' }
 
 /** By ICMPv6 type, where a message has a header of its own instead of `icmpv6`. */
 export const headerOfIcmpv6Type: Readonly<Record<number, HeaderName>> = {

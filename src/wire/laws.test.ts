@@ -83,6 +83,9 @@ function anyValue(header: Loose): fc.Arbitrary<Value> {
       // What RFC 2784 has a receiver refuse is no value of the header.
       if (header.name === 'gre')
         Object.assign(whole, { routingPresent: false, strictSourceRoute: false, recursionControl: 0 })
+      // RFC 7383 section 2.5: a fragment is one of those that there are.
+      if (header.name === 'ikeFragment')
+        Object.assign(whole, { number: (Number(whole.number) % 7) + 1, total: (Number(whole.total) % 9) + 7 })
       if (options !== undefined) whole.options = wireOptions
       if (extent !== undefined) {
         const room = header.lengthOf(whole) + (header.name === 'routingHeader' ? 4 : payload)
