@@ -60,7 +60,7 @@ function layersOf(bytes: Uint8Array): {
     thoff += 8
   }
   // ipv6_find_hdr: a later fragment whose first header is not the upper layer leads nowhere.
-  const found = protocol !== 60
+  const found = protocol !== 60 && (protocol !== 51 || fragmentOffset === 0)
   return {
     thoff,
     fragmentOffset,
@@ -224,7 +224,8 @@ test('ESP and AH arrive, and do not leave without the mark', () => {
       ['10.0.0.1', '10.0.0.2'],
       ['fd00::1', 'fd00::2'],
     ] as const) {
-      assert.equal(verdictOf('prerouting', flowOf(a, b, { protocol })), 'accept')
+      for (const shape of ['whole', 'first fragment', 'later fragment'] as const)
+        assert.equal(verdictOf('prerouting', flowOf(a, b, { protocol }), {}, [], shape), 'accept', shape)
       assert.equal(verdictOf('postrouting', flowOf(a, b, { protocol })), 'drop')
     }
 })

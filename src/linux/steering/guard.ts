@@ -102,6 +102,7 @@ export function guardChains(
     concatBytes(metaIs(NFT_META_IIF, LOOPBACK_INDEX), accept),
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.esp), accept),
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.ah), accept),
+    laterFragmentOfAh(),
     neighbourDiscovery(),
     concatBytes(metaIs(NFT_META_L4PROTO, IpProtocol.udp), verdict('jump', 'carriers')),
     ...carriers
@@ -132,6 +133,20 @@ export function guardChains(
     carrierChain(carriers.filter(isUdp)),
     ...parts,
   ]
+}
+
+/**
+ * To Linux AH is an extension header, so that a later fragment of it has no protocol. It is of use only behind the first
+ * one, which is AH to everybody.
+ */
+function laterFragmentOfAh(): Uint8Array {
+  return concatBytes(
+    familyIs(6),
+    isLaterFragment(6),
+    extensionHeader(IpProtocol.fragment, 0, 1),
+    compare('eq', Uint8Array.of(IpProtocol.ah)),
+    verdict('accept'),
+  )
 }
 
 /** Neighbour discovery goes before any SA can; hop limit 255 shows that it is of this link. */
