@@ -7,8 +7,11 @@
  */
 export class Counters {
   readonly #counts = new Map<string, number>()
+  /** The reason that was counted last. */
+  last: string | undefined
 
   add(reason: string, by = 1): void {
+    this.last = reason
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + by)
   }
 

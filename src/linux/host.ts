@@ -5,8 +5,16 @@
  */
 import { randomFillSync, randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
-import { Counters, type Instant, type IpAddress, instantAt, type Random } from '../base/index.js'
+import {
+  Counters,
+  type Instant,
+  type IpAddress,
+  instantAt,
+  ipAddressFrom,
+  type Random,
+} from '../base/index.js'
 import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
+import { auditLine } from '../engine/index.js'
 import type { Datagram, PathSpec, PolicySpec } from '../proto/machine.js'
 import { libc } from './ffi.js'
 import { LinuxInterface, type PathHooks } from './interface.js'
@@ -323,6 +331,12 @@ export class LinuxHost implements Host {
           this.#waiting.delete(message.request)
           waiting.done()
         }
+        return
+      }
+      case 'refused': {
+        const { source, destination, ...rest } = message.packet
+        const ends = { source: ipAddressFrom(source), destination: ipAddressFrom(destination) }
+        this.#options.log?.(auditLine({ at: this.now(), ...rest, ...ends }))
         return
       }
       case 'reached':

@@ -3,6 +3,7 @@ import { type Counters, ETHERNET, IPV4, IPV6, PacketBuffer } from '../base/index
 import { CONTROL, FOREIGN, PASS } from '../proto/machine.js'
 import { EtherType } from '../wire/numbers.js'
 import type { Arena } from './arena.js'
+import type { PlaneAudit } from './audit.js'
 import type { Carrier, Receiver } from './carrier.js'
 import { Errno, errnoName, type Libc, libc } from './ffi.js'
 import { Coalescer, type Writer } from './offload/index.js'
@@ -24,16 +25,18 @@ export class Inbound {
   readonly #c: Libc = libc()
   readonly #drops: Counters
   readonly #control: ControlTaker
+  readonly #audit: PlaneAudit
   readonly #packet: PacketBuffer
   readonly #coalescer: Coalescer
   /** Whose packets wait to be joined. */
   #joining: PlanePath | undefined
 
   /** `drops`: of what belongs to no path. */
-  constructor(arena: Arena, drops: Counters, control: ControlTaker) {
+  constructor(arena: Arena, drops: Counters, control: ControlTaker, audit: PlaneAudit) {
     this.#arena = arena
     this.#drops = drops
     this.#control = control
+    this.#audit = audit
     this.#packet = new PacketBuffer(arena.bytes, 0, 0)
     this.#coalescer = new Coalescer(arena.block, arena.base, arena.coalescer, this.#writeJoined)
   }
@@ -54,28 +57,36 @@ export class Inbound {
   readonly #take: Receiver = (carrier, packet, nowMs): void => {
     const { paths } = carrier
     const { start, end, outerTtl, outerTrafficClass } = packet
+    this.#audit.note(carrier, this.#arena.view, start, end)
     for (let i = 0; i < paths.length; i++) {
       const path = paths[i]!
       const verdict = path.transforms.inbound.process(packet)
       if (verdict === FOREIGN) continue
-      if (verdict === PASS) this.#deliver(path, nowMs)
-      else if (verdict === CONTROL) {
+      if (verdict === PASS) {
+        const reason = this.#refuses(path, nowMs)
+        if (reason === undefined) this.#deliver(path)
+        else {
+          path.transforms.inbound.drops.add(reason)
+          this.#refused(carrier, path, nowMs)
+        }
+      } else if (verdict === CONTROL) {
         const taken = this.#control(path, this.#arena.bytes.slice(start, end), outerTtl, outerTrafficClass)
         if (!taken) path.transforms.inbound.drops.add('control.queue')
-      }
+      } else this.#refused(carrier, path, nowMs)
       return
     }
     this.#drops.add('path.none')
+    this.#audit.refused(carrier, 'path.none', nowMs)
   }
 
-  /** The packet goes to the interface, if it may come from there. */
-  #deliver(path: PlanePath, nowMs: number): void {
+  /** Of a path with keys: who has sent what, and why it was not taken. */
+  #refused(carrier: Carrier, path: PlanePath, nowMs: number): void {
+    if (path.isKeyed) this.#audit.refused(carrier, path.transforms.inbound.drops.last ?? 'dropped', nowMs)
+  }
+
+  /** The packet goes to the interface. */
+  #deliver(path: PlanePath): void {
     const { start, end } = this.#packet
-    const reason = this.#refuses(path, nowMs)
-    if (reason !== undefined) {
-      path.transforms.inbound.drops.add(reason)
-      return
-    }
     const { fd, offload } = path.interface.spec
     if (!offload) {
       this.#account(path, this.#c.writeAt(fd, this.#arena.base + start, end - start), 1, end - start)

@@ -2,6 +2,7 @@
 import type { PacketKind } from '../base/index.js'
 import type { PathStatus } from '../engine/host.js'
 import type { PolicySpec, ReachedLifetime, TransformSpec } from '../proto/machine.js'
+import type { RefusedPacket } from './audit.js'
 
 /** A socket between two addresses, which all paths of that carrier share. */
 export interface CarrierSpec {
@@ -92,6 +93,8 @@ export type FromWorker =
       /** What belongs to no path. */
       readonly drops: Readonly<Record<string, number>>
     }
+  /** IPsec has refused a packet. */
+  | { readonly kind: 'refused'; readonly packet: RefusedPacket }
   /** A limit that the data path counts was reached; once for each. */
   | {
       readonly kind: 'reached'

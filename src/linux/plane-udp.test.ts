@@ -87,6 +87,7 @@ describe('ESP in UDP between two data planes', { skip }, () => {
       const plane = new DataPlane(wake, routeTo, {
         control: () => assert.fail('nothing is for the machine'),
         reached: () => assert.fail('no limit is reached'),
+        refused: () => assert.fail('nothing is refused'),
         lost: (_id, reason) => assert.fail(reason),
       })
       const carrier: UdpCarrier = {

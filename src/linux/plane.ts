@@ -9,6 +9,7 @@ import { Counters } from '../base/index.js'
 import { type CryptoProvider, nodeProvider } from '../crypto/index.js'
 import type { PolicySpec, ReachedLifetime } from '../proto/machine.js'
 import { Arena, POLL_LIMIT, POLLFD_LENGTH } from './arena.js'
+import { PlaneAudit, type RefusedPacket } from './audit.js'
 import type { Carrier, MtuLookup } from './carrier.js'
 import { createCarrier } from './carriers.js'
 import { LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
@@ -37,6 +38,8 @@ const LIFETIMES_A_ROUND = 64
 
 export interface PlaneEvents {
   readonly control: ControlTaker
+  /** IPsec has refused a packet; told at a bounded rate. */
+  refused(packet: RefusedPacket): void
   /** An SA has come to a limit that its transform counts. */
   reached(path: PlanePath, lifetime: ReachedLifetime): void
   /** The interface was removed by somebody else. */
@@ -73,7 +76,8 @@ export class DataPlane {
     libcrypto?.lend(this.#arena.memory)
     this.#crypto = libcrypto ?? nodeProvider
     this.#outbound = new Outbound(this.#arena, this.drops)
-    this.#inbound = new Inbound(this.#arena, this.drops, events.control)
+    const audit = new PlaneAudit((packet) => events.refused(packet))
+    this.#inbound = new Inbound(this.#arena, this.drops, events.control, audit)
   }
 
   addInterface(spec: PlaneInterfaceSpec): void {

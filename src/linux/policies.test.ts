@@ -267,7 +267,7 @@ describe('policies in the data plane', { skip: process.platform === 'linux' ? fa
   })
 
   test('what a path brings for another is dropped where it is counted', () => {
-    const { plane, inside, outside } = planeBed(
+    const { plane, inside, outside, refused } = planeBed(
       sockets,
       pathsOf(
         new ManualSaMachine({
@@ -298,6 +298,16 @@ describe('policies in the data plane', { skip: process.platform === 'linux' ? fa
     assert.deepEqual(takeAll(inside), [wanted])
     const b = plane.counts().paths.find(({ id }) => id === 'b')
     assert.equal(b?.inbound.drops['ipsec.policy'], 1)
+    assert.deepEqual(refused, [
+      {
+        reason: 'ipsec.policy',
+        spi: 0x1001,
+        sequence: 2,
+        source: REMOTE.bytes,
+        destination: LOCAL.bytes,
+        suppressed: 0,
+      },
+    ])
   })
 
   test('limits are told once each, and counted SA by SA', () => {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { type Instant, type IpAddress, parseIpAddress } from '../base/index.js'
 import type { Machine, PathSpec, ReachedLifetime } from '../proto/machine.js'
 import { ipv4, sealIpv4Checksum } from '../wire/ipv4.js'
+import type { RefusedPacket } from './audit.js'
 import { Errno, libc } from './ffi.js'
 import { DataPlane } from './plane.js'
 import { decodeSockaddr, encodeSockaddr, SOCK_NONBLOCK } from './sockaddr.js'
@@ -70,6 +71,8 @@ export interface Bed {
   readonly outside: number
   readonly lost: string[]
   readonly control: Uint8Array[]
+  /** What the audit told. */
+  readonly refused: RefusedPacket[]
   /** Limits that were told, with the path's id. */
   readonly reached: (readonly [string, ReachedLifetime])[]
 }
@@ -89,6 +92,7 @@ export function planeBed(
   const [wake] = sockets.pair()
   const lost: string[] = []
   const control: Uint8Array[] = []
+  const refused: RefusedPacket[] = []
   const reached: (readonly [string, ReachedLifetime])[] = []
   const plane = new DataPlane(
     wake,
@@ -98,6 +102,7 @@ export function planeBed(
         control.push(payload)
         return control.length <= 2
       },
+      refused: (packet) => refused.push(packet),
       reached: (path, lifetime) => reached.push([path.spec.id, lifetime]),
       lost: (_id, reason) => lost.push(reason),
     },
@@ -120,7 +125,7 @@ export function planeBed(
   )
   for (const { id, takes, transform, carrier } of paths)
     if (carrier.protocol === protocol) plane.addPath({ id, interfaceId: 1, carrierId: 2, takes, transform })
-  return { plane, inside, outside, lost, control, reached }
+  return { plane, inside, outside, lost, control, refused, reached }
 }
 
 /** What a machine installs as it starts. */

@@ -23,6 +23,7 @@ function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: 
       post({ kind: 'control', interfaceId, pathId, payload, ttl, trafficClass })
       return true
     },
+    refused: (packet) => post({ kind: 'refused', packet }),
     reached({ spec: { interfaceId, id: pathId } }, lifetime) {
       post({ kind: 'reached', interfaceId, pathId, lifetime })
     },
