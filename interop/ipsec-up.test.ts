@@ -367,6 +367,52 @@ describe('warren up ipsec.conf at both ends', { skip: missing('ping', 'iperf3', 
     assert.ok(pings(a, HOSTS[4][1]), 'in clear again')
   })
 
+  test('another key: nothing comes in, it is counted, and the log says who', async () => {
+    const other = `esp from ${OUTER[4][0]} to ${OUTER[4][1]} spi 0x1001:0x1002 ${KEYED()}`
+    const alice = await up(a, [SA4, flowOf(4, 0)])
+    await up(b, [other, flowOf(4, 1)])
+    assert.ok(!pings(b, HOSTS[4][0]))
+    await until(alice.log, () =>
+      /esp\.icv: 192\.168\.1\.2 > 192\.168\.1\.1 spi 0x00001002 seq 1/.test(alice.log()),
+    )
+    const drops = (await statusOf(alice)).tunnels[0]?.drops ?? {}
+    assert.ok((drops['esp.icv'] ?? 0) >= 3, JSON.stringify(drops))
+  })
+
+  test('the thread that moves the packets ends: what the policies cover stays closed', async () => {
+    const script = join(net.folder, 'crash.mjs')
+    writeFileSync(
+      script,
+      `
+      import { readFileSync } from 'node:fs'
+      import { loadTunnels } from '${SOURCES}config/index.js'
+      import { Tunnel } from '${SOURCES}engine/index.js'
+      import { LinuxHost } from '${SOURCES}linux/index.js'
+      const [, , file] = process.argv
+      const [definition] = loadTunnels(readFileSync(file, 'utf8'), file)
+      const host = new LinuxHost({
+        onFailure: async (error) => {
+          console.log(error.code, host.keepClosed())
+          tunnel.stop()
+          await host.close()
+          console.log('closed')
+        },
+      })
+      const tunnel = new Tunnel(host, definition)
+      tunnel.start()
+      // No such transform: the thread does not survive it.
+      const [{ sa }] = definition.ipsec.sas
+      const carrier = { kind: 'ip', protocol: 50, local: sa.source, remote: sa.destination }
+      tunnel.interface.install({ id: 'x', carrier, takes: [4], transform: { protocol: 'none' } }, () => {})
+      `,
+    )
+    const said = net.run(a, `${process.execPath} ${script} ${conf(a, [SA4, flowOf(4, 0)])}`)
+    assert.equal(said, 'LINUX_DATA_PLANE true\nclosed\n')
+    const [inside] = await onLink([INSIDE], () => assert.ok(!pings(a, HOSTS[4][1])))
+    assert.equal(inside, 0)
+    assert.match(down(a), /removed what a killed one left/)
+  })
+
   test('what arrives in clear and should not is dropped and counted', async () => {
     const alice = await up(a, [SA4, flowOf(4, 0)])
     assert.ok(!pings(b, HOSTS[4][0], HOSTS[4][1]))
