@@ -2,9 +2,10 @@
  * The three places at which the stack asks IPsec's policies (RFC 4301 section 5): out, onward, in. Without a hook nothing
  * is asked.
  */
-import { type Instant, IPV4, type IpAddress, type PacketBuffer } from '../base/index.js'
+import { type Instant, IPV4, type IpAddress, type PacketBuffer, readUint16 } from '../base/index.js'
+import { IpProtocol } from '../wire/numbers.js'
 import type { Core } from './core.js'
-import { ipv4At, ipv6At, V4, V6 } from './headers.js'
+import { IPV6_HEADER, ipv4At, ipv6At, V4, V4_MORE_FRAGMENTS, V4_OFFSET_MASK, V6 } from './headers.js'
 import { tooBigReported } from './icmp-quote.js'
 import type { NetworkInterface } from './interface.js'
 import type { SendResult } from './types.js'
@@ -75,5 +76,19 @@ export function admitted(
 ): boolean {
   const { ipsec } = core
   if (ipsec === undefined || ifc.kind === 'loopback') return true
-  return ipsec.admits(packet, core.local.has(destination), now)
+  const local = core.local.has(destination)
+  if (local && isPastPolicies(core, packet, destination)) return true
+  return ipsec.admits(packet, local, now)
+}
+
+/** A whole UDP datagram for a socket that bypasses policies. A fragment is not: what it completes is seen too late. */
+function isPastPolicies({ udp }: Core, packet: PacketBuffer, destination: IpAddress): boolean {
+  const { bytes, start, end, kind } = packet
+  const isV4 = kind === IPV4
+  if (bytes[start + (isV4 ? V4.protocol : V6.nextHeader)] !== IpProtocol.udp) return false
+  if (isV4 && (readUint16(bytes, start + V4.flags) & (V4_MORE_FRAGMENTS | V4_OFFSET_MASK)) !== 0) return false
+  const at = start + (isV4 ? 4 * (bytes[start]! & 15) : IPV6_HEADER)
+  if (at + 4 > end) return false
+  const source = isV4 ? ipv4At(bytes, start + V4.source) : ipv6At(bytes, start + V6.source)
+  return udp.bypassesPolicies(source, readUint16(bytes, at), destination, readUint16(bytes, at + 2))
 }

@@ -50,6 +50,8 @@ export interface Policy {
   readonly local?: IpAddress
   /** The other end of the SA; absent: the packet's own other end. */
   readonly peer?: IpAddress
+  /** The SAs themselves, by the names of their paths, the first that stands rather; absent: found by their ends. */
+  readonly paths?: readonly string[]
   /** `file:line:column` of the rule. */
   readonly where?: string
   /** Set by `lookup` in the place of a policy that may cover a packet whose ports it cannot see: dropped. */

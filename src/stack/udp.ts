@@ -37,6 +37,11 @@ export interface UdpBinding {
   readonly port?: number
   /** Connected: nobody else is heard, and what this peer sends goes to no other socket of that port. */
   readonly remote?: { readonly address: IpAddress; readonly port: number }
+  /**
+   * No policy of IPsec is asked about what goes out or comes in here: the talk that makes the SAs. OpenBSD's
+   * IP_IPSEC_LOCAL_BYPASS. Incoming fragments are not meant: only a whole datagram shows its port.
+   */
+  readonly bypassPolicies?: boolean
   readonly onDatagram: (datagram: UdpDatagram, now: Instant) => void
   /** An ICMP error about a datagram sent from here (unverified: anybody who knows the ports can send one). */
   readonly onError?: (report: IcmpErrorReport & { readonly destinationPort: number }, now: Instant) => void
@@ -103,8 +108,7 @@ export class UdpLayer {
     return {
       ...(address === undefined ? {} : { address }),
       port,
-      send: (data, to, toPort, now, options = {}) =>
-        this.#send(port, address, data, to, toPort, now, options),
+      send: (data, to, toPort, now, options = {}) => this.#send(port, own, data, to, toPort, now, options),
       close: () => {
         if (!open) return
         open = false
@@ -119,6 +123,13 @@ export class UdpLayer {
   /** What is bound, for `netstat -a`. */
   bindings(): { readonly address: IpAddress | undefined; readonly port: number }[] {
     return [...this.#sockets].flatMap(([port, bound]) => bound.map(({ address }) => ({ address, port })))
+  }
+
+  /** True if the datagram, for this host, is one that policies have nothing to say about. */
+  bypassesPolicies(source: IpAddress, sourcePort: number, destination: IpAddress, port: number): boolean {
+    return (
+      mostSpecific(this.#sockets.get(port) ?? [], destination, source, sourcePort)[0]?.bypassPolicies === true
+    )
   }
 
   /** A datagram for this host; false if its port is nobody's. */
@@ -174,7 +185,7 @@ export class UdpLayer {
 
   #send(
     port: number,
-    bound: IpAddress | undefined,
+    { address: bound, bypassPolicies }: UdpBinding,
     data: Uint8Array,
     to: IpAddress,
     toPort: number,
@@ -197,7 +208,14 @@ export class UdpLayer {
     sealUdpChecksum(bytes, start, packet.end, source, to)
     const output = to.family === 4 ? this.#core.ipv4 : this.#core.ipv6
     return output.send(
-      { ...options, protocol: IpProtocol.udp, source, destination: to, payload: packet },
+      {
+        ...options,
+        protocol: IpProtocol.udp,
+        source,
+        destination: to,
+        payload: packet,
+        ...(bypassPolicies === undefined ? {} : { pastPolicies: bypassPolicies }),
+      },
       now,
     )
   }

@@ -121,6 +121,7 @@ export class IpsecInbound {
 
 function isPolicyOf(policy: Policy, { sa }: SaEntry, packet: PacketBuffer): boolean {
   if (policy.action !== 'require' && policy.action !== 'use') return false
+  if (policy.paths !== undefined) return sa.path !== undefined && policy.paths.includes(sa.path)
   if (policy.protocol !== sa.protocol) return false
   if (policy.local !== undefined && !policy.local.equals(sa.destination)) return false
   return sa.source.equals(policy.peer ?? sourceOf(packet))

@@ -63,6 +63,7 @@ export class Ipsec implements IpsecHook {
   readonly #outbound: IpsecOutbound
   readonly #timers = new Map<SaEntry, (() => void)[]>()
   #udp: UdpSocket | undefined
+  #onIke: ((datagram: UdpDatagram, now: Instant) => void) | undefined
 
   constructor({ stack, random, now, schedule }: IpsecOptions) {
     this.#stack = stack
@@ -156,6 +157,20 @@ export class Ipsec implements IpsecHook {
     this.#changed({ kind: 'flush' })
   }
 
+  /**
+   * From now on `onIke` gets what comes to port 4500 with the non-ESP marker in front (RFC 3948 section 2.2), until the
+   * function returned is called. One at a time.
+   */
+  listenForIke(onIke: (datagram: UdpDatagram, now: Instant) => void): () => void {
+    this.#onIke = onIke
+    this.#openUdp()
+    return () => {
+      if (this.#onIke !== onIke) return
+      this.#onIke = undefined
+      this.#openUdp()
+    }
+  }
+
   covers(packet: PacketBuffer): Policy | undefined {
     return this.#outbound.covers(packet)
   }
@@ -203,17 +218,22 @@ export class Ipsec implements IpsecHook {
   #changed(event: IpsecEvent): void {
     // A host without any of it pays nothing.
     this.#stack.ipsec = this.spd.size > 0 || this.sad.size > 0 ? this : undefined
-    const wanted = this.sad.list().some(({ sa }) => sa.udpPort !== undefined)
+    this.#openUdp()
+    this.#tell(event, this.#now())
+  }
+
+  #openUdp(): void {
+    const wanted = this.#onIke !== undefined || this.sad.list().some(({ sa }) => sa.udpPort !== undefined)
     if (wanted && this.#udp === undefined)
       this.#udp = this.#stack.udp.bind({
         port: ENCAPSULATION_PORT,
+        bypassPolicies: true,
         onDatagram: (datagram, now) => this.#hearUdp(datagram, now),
       })
     else if (!wanted) {
       this.#udp?.close()
       this.#udp = undefined
     }
-    this.#tell(event, this.#now())
   }
 
   #hearUdp(datagram: UdpDatagram, now: Instant): void {
@@ -221,6 +241,10 @@ export class Ipsec implements IpsecHook {
     // RFC 3948 section 2.3: one byte 0xff keeps the NAT's mapping; section 2.2: four zeros are before what IKE says.
     if (data.length === 1 && data[0] === KEEPALIVE) {
       this.counters.add('esp.keepalive')
+      return
+    }
+    if (data.length >= 4 && readUint32(data, 0) === 0 && this.#onIke !== undefined) {
+      this.#onIke(datagram, now)
       return
     }
     if (data.length < 8 || readUint32(data, 0) === 0) {

@@ -132,17 +132,21 @@ export class IpsecOutbound {
     }
     const before = this.#chosen.get(policy)
     if (before !== undefined) return before
-    const { protocol, local } = policy
+    const { protocol, local, paths } = policy
+    if (paths !== undefined) {
+      for (const path of paths) {
+        const entry = sad.ofPath(path)
+        if (entry !== undefined && (entry.sa.mode === 'tunnel' || isBetweenEnds(entry, packet))) return entry
+      }
+      return undefined
+    }
     const peer = policy.peer ?? destinationOf(packet)
     // A packet between the SA's own ends needs no tunnel.
     const transport = sad.outbound(
       protocol,
       peer,
       local,
-      ({ sa }) =>
-        sa.mode === 'transport' &&
-        sa.source.equals(sourceOf(packet)) &&
-        sa.destination.equals(destinationOf(packet)),
+      (entry) => entry.sa.mode === 'transport' && isBetweenEnds(entry, packet),
     )
     if (transport !== undefined) return transport
     const tunnel = sad.outbound(protocol, peer, local, ({ sa }) => sa.mode === 'tunnel')
@@ -157,6 +161,9 @@ export class IpsecOutbound {
     return 'blocked'
   }
 }
+
+const isBetweenEnds = ({ sa }: SaEntry, packet: PacketBuffer): boolean =>
+  sa.source.equals(sourceOf(packet)) && sa.destination.equals(destinationOf(packet))
 
 /** RFC 3948 section 2.1: over IPv4 the checksum is left out; over IPv6 it must be there (RFC 8200 section 8.1). */
 function encapsulate(packet: PacketBuffer, { source, destination }: ManualSa, port: number): void {

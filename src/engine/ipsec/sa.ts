@@ -19,11 +19,17 @@ export interface ManualSa {
   readonly authentication?: { readonly name: string; readonly id: IntegrityId; readonly key: Uint8Array }
   /** Encryption without integrity, by name. */
   readonly unauthenticated: boolean
-  /** ESP in UDP (RFC 3948): the port at both ends. */
+  /** ESP in UDP (RFC 3948), from our port 4500: the peer's port. */
   readonly udpPort?: number
   readonly lifetimes?: SaLifetimes
   /** Of an SA that another process had: the last number that it sent, or the highest that it took. Default: none. */
   readonly sequence?: SequenceNumber
+  /** Extended sequence numbers. Default: no. */
+  readonly esn?: boolean
+  /** Size of the replay window. Default: `MANUAL_WINDOW`. */
+  readonly window?: number
+  /** The path that it is a direction of: what policies name it by, where a key exchange made it. */
+  readonly path?: string
   /** `file:line:column` of the rule. */
   readonly where?: string
 }
@@ -51,8 +57,8 @@ export function saSpecOf(sa: ManualSa, outbound: boolean, seed: Uint8Array): SaS
       ...(authentication === undefined ? {} : { integrity: authentication.key }),
     },
     ...(sa.unauthenticated ? { unauthenticated: true } : {}),
-    esn: false,
-    window: MANUAL_WINDOW,
+    esn: sa.esn === true,
+    window: sa.window ?? MANUAL_WINDOW,
     lifetimes: sa.lifetimes ?? {},
     ...(sa.sequence === undefined ? {} : { sequence: sa.sequence }),
     ...(outbound ? { ivSeed: seed } : {}),

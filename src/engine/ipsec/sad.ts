@@ -101,6 +101,11 @@ export class SecurityAssociationDatabase {
     return undefined
   }
 
+  /** The outbound SA of a path that a key exchange made. */
+  ofPath(path: string): SaEntry | undefined {
+    return this.#outbound.find(({ sa }) => sa.path === path)
+  }
+
   /** The inbound SA of IP in IP between these ends; such packets name no SPI. */
   inboundIpip(source: IpAddress, destination: IpAddress): SaEntry | undefined {
     for (const list of this.#inbound.values())
