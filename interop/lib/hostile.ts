@@ -1,5 +1,6 @@
 /** Packets of a stranger: whole IP packets, whatever their source says. */
 import { execFileSync } from 'node:child_process'
+import { createCipheriv } from 'node:crypto'
 import {
   concatBytes,
   type IpAddress,
@@ -7,11 +8,12 @@ import {
   PacketBuffer,
   toHex,
   writeUint16,
+  writeUint32,
 } from '../../src/base/index.js'
 import { nodeProvider } from '../../src/crypto/index.js'
 import { createEspTransforms } from '../../src/proto/esp/transforms.js'
 import { PASS } from '../../src/proto/index.js'
-import { addressOf, type Layout, saSpec, type XfrmSa } from './xfrm.js'
+import { addressOf, keysOf, type Layout, saSpec, type XfrmSa } from './xfrm.js'
 
 /** IPv4 (RFC 791) or IPv6 (RFC 8200) in front of a payload. */
 export function ipPacket(
@@ -60,6 +62,23 @@ export function sealed(
     if (outbound!.process(buffer) !== PASS) throw new Error('not sealed')
     return buffer.copy()
   })
+}
+
+/**
+ * ESP of AES-GCM (RFC 4106) around whatever plaintext, its trailer included: what no honest sender would put there, with
+ * an ICV that is right.
+ */
+export function sealedAsIs(sa: XfrmSa, sequence: number, plaintext: Uint8Array): Uint8Array {
+  const { encryption } = keysOf(sa)
+  const header = new Uint8Array(16)
+  writeUint32(header, 0, sa.spi)
+  writeUint32(header, 4, sequence)
+  writeUint32(header, 12, sequence)
+  const nonce = concatBytes(encryption.subarray(-4), header.subarray(8))
+  const cipher = createCipheriv('aes-256-gcm', encryption.subarray(0, -4), nonce)
+  cipher.setAAD(header.subarray(0, 8))
+  const sealed = concatBytes(cipher.update(plaintext), cipher.final())
+  return concatBytes(header, sealed, cipher.getAuthTag())
 }
 
 /** Sends whole IP packets from a namespace (raw(7): IPPROTO_RAW takes the header as it is). */

@@ -234,8 +234,9 @@ export function ipsecAlgorithms({ encryption, integrity, encryptionKey }: XfrmSu
     ({ id, keyLengths }) => id === encryption && keyLengths.length === 1 && keyLengths[0] === encryptionKey,
   )
   const auth = [...INTEGRITIES.values()].find(({ id }) => id === integrity)
-  return [auth && `auth ${auth.name}`, enc && `enc ${enc.name}`]
-    .filter((part) => part !== undefined)
+  const isNaked = auth === undefined && encryption !== undefined && !isAead(encryption)
+  return [auth ? `auth ${auth.name}` : isNaked ? 'auth none' : '', enc ? `enc ${enc.name}` : '']
+    .filter((part) => part !== '')
     .join(' ')
 }
 
