@@ -1,7 +1,7 @@
 /** Files that hold keys. */
 import { statSync } from 'node:fs'
 import { WarrenError } from '../base/index.js'
-import { checkSecretMode } from '../config/ipsec-conf/keys.js'
+import { checkSecretMode } from '../config/grammar/permissions.js'
 
 /** As OpenBSD's daemons: nobody else may read it, and nobody but root or us may have written it. */
 export function checkSecret(path: string, where: string): number {

@@ -1,8 +1,8 @@
 /** `flow` rules of ipsec.conf(5): policies of both directions. */
 import type { Policy, TrafficSelector } from '../../engine/index.js'
+import { refuse, shown, type Token, whereOf } from '../grammar/tokens.js'
 import type { Host, RuleOperands } from './rule-operands.js'
 import type { FlowType, IpsecFlow } from './rules.js'
-import { refuse, shown, type Token, whereOf } from './tokens.js'
 
 const FLOW_TYPES: readonly FlowType[] = ['use', 'acquire', 'require', 'deny', 'bypass', 'dontacq']
 

@@ -1,6 +1,5 @@
 /** Keys of manual SAs: read, measured, judged. What they are never stands in an error or a warning. */
-import { WarrenError } from '../../base/index.js'
-import { refuse, type Token } from './tokens.js'
+import { refuse, type Token } from '../grammar/tokens.js'
 import { ENCRYPTIONS, type EncryptionChoice, type IntegrityChoice } from './transforms.js'
 
 /** Longest key file: a key of 1024 bits in hex, with some blanks. */
@@ -70,18 +69,4 @@ export function isPatterned(key: Uint8Array): boolean {
   for (const period of [2, 4, 8])
     if (key.length >= 2 * period && key.every((byte, i) => byte === key[i % period])) return true
   return false
-}
-
-/**
- * Refuses a file of secrets that others can read, or others than its owner can change, as OpenBSD's daemons do. `mode` is
- * stat(2)'s; bits beside the permissions do not matter. @throws WarrenError CONFIG_PERMISSIONS.
- */
-export function checkSecretMode(file: string, mode: number, where: string = file): void {
-  if ((mode & 0o037) === 0) return
-  throw new WarrenError('CONFIG_PERMISSIONS', `${file}: group/world readable/writeable`, {
-    where,
-    found: `mode ${(mode & 0o777).toString(8).padStart(4, '0')}`,
-    expected: '0600',
-    mend: `chmod 600 ${file}`,
-  })
 }

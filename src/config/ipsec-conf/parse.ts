@@ -5,12 +5,13 @@
  * used. `ike` rules are known and refused: their place is `#ike`.
  */
 import type { ManualSa } from '../../engine/index.js'
+import { defineMacro, fixMacros } from '../grammar/macros.js'
+import { checkSecretMode } from '../grammar/permissions.js'
+import { type Reader, refuse, shown, type Token, TokenStream, whereOf } from '../grammar/tokens.js'
 import { parseFlow } from './flow-rule.js'
-import { checkSecretMode } from './keys.js'
 import { RuleOperands } from './rule-operands.js'
 import type { IpsecConf, IpsecFlow } from './rules.js'
 import { parseSa } from './sa-rule.js'
-import { type Reader, refuse, shown, type Token, TokenStream, tokenize, whereOf } from './tokens.js'
 
 export interface IpsecConfOptions {
   /** Reads included files and key files; without it a file can name none. */
@@ -52,7 +53,7 @@ class Parser extends RuleOperands {
     super(new TokenStream(text, file, options.read))
     this.#options = options
     this.#fixed = options.macros ?? new Map()
-    for (const [name, value] of this.#fixed) this.stream.macros.set(name, tokenize(value, file).slice(0, -1))
+    fixMacros(this.stream, this.#fixed, file)
   }
 
   parse(): IpsecConf {
@@ -144,29 +145,8 @@ class Parser extends RuleOperands {
   }
 
   #macro(): void {
-    const { stream } = this
-    const name = stream.next()
-    stream.next()
-    if (!/^[A-Za-z_]\w*$/.test(name.text))
-      refuse(name, 'CONFIG_SYNTAX', 'the name of a macro', {
-        found: shown(name),
-        expected: 'letters, digits and underscores',
-      })
-    const value: Token[] = []
-    while (stream.peek().text !== '\n' || stream.peek().quoted) {
-      const token = stream.next()
-      if (token.quoted) {
-        for (const { text } of tokenize(token.text, token.file).slice(0, -1))
-          value.push({ ...token, text, quoted: false })
-      } else value.push(token)
-    }
-    if (value.length === 0)
-      refuse(stream.peek(), 'CONFIG_SYNTAX', `the macro ${name.text} is empty`, {
-        expected: `${name.text} = "VALUE"`,
-      })
-    const text = value.map((token) => token.text).join(' ')
-    this.#rules.push({ kind: 'macro', name: name.text, value: text })
-    if (!this.#fixed.has(name.text)) stream.macros.set(name.text, value)
+    const { name, text } = defineMacro(this.stream, this.#fixed)
+    this.#rules.push({ kind: 'macro', name, value: text })
   }
 }
 

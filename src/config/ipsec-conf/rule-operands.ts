@@ -1,8 +1,8 @@
 /** What flows and SAs of ipsec.conf(5) have in common: the protocol, two ends with ports, their combinations. */
 import { didYouMean, type IpPrefix } from '../../base/index.js'
 import type { PortRange, SaProtocol } from '../../engine/index.js'
-import { EXPANSION_LIMIT, Operands } from './operands.js'
-import { refuse, shown, type Token } from './tokens.js'
+import { EXPANSION_LIMIT, Operands } from '../grammar/operands.js'
+import { refuse, shown, type Token } from '../grammar/tokens.js'
 
 export interface Host {
   readonly prefix: IpPrefix

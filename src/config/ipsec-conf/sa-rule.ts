@@ -1,9 +1,10 @@
 /** Rules of ipsec.conf(5) that make security associations, and their keys. */
 import type { ManualSa } from '../../engine/index.js'
-import { checkSecretMode, isPatterned, parseKey, parseKeyFile } from './keys.js'
+import { checkSecretMode } from '../grammar/permissions.js'
+import { type Reader, refuse, shown, type Token, whereOf } from '../grammar/tokens.js'
+import { isPatterned, parseKey, parseKeyFile } from './keys.js'
 import type { RuleOperands } from './rule-operands.js'
 import { type SaParts, saOf } from './sa.js'
-import { type Reader, refuse, shown, type Token, whereOf } from './tokens.js'
 import { encryptionNamed, integrityNamed } from './transforms.js'
 
 export interface SaContext {

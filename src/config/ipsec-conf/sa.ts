@@ -1,8 +1,8 @@
 /** From the words of an SA rule to its one or two security associations, checked (ipsec.conf(5), MANUAL SETUP). */
 import type { IpAddress } from '../../base/index.js'
 import type { ManualSa, SaProtocol } from '../../engine/index.js'
+import { refuse, type Token, whereOf } from '../grammar/tokens.js'
 import { checkKeyLength } from './keys.js'
-import { refuse, type Token, whereOf } from './tokens.js'
 import { ENCRYPTIONS, type EncryptionChoice, INTEGRITIES, type IntegrityChoice } from './transforms.js'
 
 interface Keys {

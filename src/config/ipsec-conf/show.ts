@@ -1,7 +1,7 @@
 /** Flows and SAs as ipsecctl(8) prints them. */
 import type { IpPrefix } from '../../base/index.js'
 import type { ManualSa, Policy, PortRange } from '../../engine/index.js'
-import { protocolName, serviceName } from './operands.js'
+import { protocolName, serviceName } from '../grammar/operands.js'
 import type { IpsecFlow } from './rules.js'
 
 const addresses = (prefix: IpPrefix): string =>

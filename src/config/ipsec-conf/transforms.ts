@@ -4,7 +4,7 @@
  */
 import { didYouMean } from '../../base/index.js'
 import type { EncryptionId, IntegrityId } from '../../engine/index.js'
-import { refuse, shown, type Token } from './tokens.js'
+import { refuse, shown, type Token } from '../grammar/tokens.js'
 
 export interface EncryptionChoice {
   readonly name: string

@@ -1,4 +1,4 @@
-/** What rules of ipsec.conf(5) name: hosts, protocols, ports, SPIs. */
+/** What rules of ipsec.conf(5) and iked.conf(5) name: hosts, protocols, ports, numbers. */
 import { didYouMean, type IpAddress, IpPrefix, Ipv4Address, Ipv6Address } from '../../base/index.js'
 import type { PortRange } from '../../engine/index.js'
 import { refuse, shown, type Token, type TokenStream } from './tokens.js'

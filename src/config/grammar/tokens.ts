@@ -1,5 +1,9 @@
-/** Words of ipsec.conf(5) with the place of each, macros and included files resolved. */
+/**
+ * What the grammars of ipsec.conf(5) and iked.conf(5) have in common: words with the place of each, macros and included
+ * files resolved.
+ */
 import { type ErrorDetails, WarrenError } from '../../base/index.js'
+import { checkSecretMode } from './permissions.js'
 
 export interface Token {
   /** `\n` is the end of a rule; '' the end of everything. */
@@ -47,6 +51,33 @@ export function refuse(
 export const shown = (token: Token): string =>
   token.text === '' ? 'the end of the file' : token.text === '\n' ? 'the end of the line' : `"${token.text}"`
 
+const CONTINUED = /^\\[ \t]*\r?\n/
+
+/** A backslash keeps the quote, a blank and a line's end from being what they are; elsewhere it is itself. */
+function readQuoted(text: string, start: number, where: string): { text: string; end: number } {
+  const quote = text[start]!
+  let value = ''
+  let at = start + 1
+  for (;;) {
+    const char = text[at]
+    if (char === undefined || char === '\n')
+      throw new WarrenError('CONFIG_SYNTAX', 'a quote is not closed', {
+        where,
+        expected: `another ${quote} on the same line`,
+      })
+    if (char === quote) return { text: value, end: at + 1 }
+    const next = text[at + 1]
+    if (char === '\\' && next === '\n') at += 2
+    else if (char === '\\' && next !== undefined && `${quote} \t`.includes(next)) {
+      value += next
+      at += 2
+    } else {
+      value += char
+      at++
+    }
+  }
+}
+
 /** A backslash at a line's end joins it with the next; # begins a comment. Ends with a `\n`. */
 export function tokenize(text: string, file: string): Token[] {
   const tokens: Token[] = []
@@ -58,7 +89,7 @@ export function tokenize(text: string, file: string): Token[] {
   }
   while (at < text.length) {
     const char = text[at]!
-    const continued = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 40))
+    const continued = CONTINUED.exec(text.slice(at, at + 40))
     if (continued !== null) {
       at += continued[0].length
       line++
@@ -69,17 +100,18 @@ export function tokenize(text: string, file: string): Token[] {
       line++
       lineStart = at
     } else if (char === ' ' || char === '\t' || char === '\r') at++
-    else if (char === '#') while (at < text.length && text[at] !== '\n') at++
-    else if (char === '"' || char === "'") {
-      const end = text.indexOf(char, at + 1)
-      const newline = text.indexOf('\n', at)
-      if (end < 0 || (newline >= 0 && newline < end))
-        throw new WarrenError('CONFIG_SYNTAX', 'a quote is not closed', {
-          where: `${file}:${line}:${at - lineStart + 1}`,
-          expected: `another ${char} on the same line`,
-        })
-      push(text.slice(at + 1, end), at, true)
-      at = end + 1
+    else if (char === '#') {
+      // A backslash goes on with a comment, too: what is below it is no rule.
+      while (at < text.length && text[at] !== '\n' && !CONTINUED.test(text.slice(at, at + 40))) at++
+    } else if (char === '"' || char === "'") {
+      const quoted = readQuoted(text, at, `${file}:${line}:${at - lineStart + 1}`)
+      push(quoted.text, at, true)
+      const lines = text.slice(at, quoted.end).split('\n')
+      if (lines.length > 1) {
+        line += lines.length - 1
+        lineStart = quoted.end - lines.at(-1)!.length
+      }
+      at = quoted.end
     } else if (PUNCTUATION.includes(char)) {
       push(char, at)
       at++
@@ -103,6 +135,7 @@ const TOKEN_LIMIT = 200_000
 export class TokenStream {
   readonly macros: Map<string, readonly Token[]> = new Map()
   readonly #reader: Reader | undefined
+  readonly #secret: boolean
   /** The files being read, the innermost last. */
   readonly #stack: { readonly file: string; readonly tokens: readonly Token[]; at: number }[] = []
   /** A macro's words, in the place of its name. */
@@ -111,8 +144,10 @@ export class TokenStream {
   #taken = 0
   #last: Token
 
-  constructor(text: string, file: string, reader: Reader | undefined) {
+  /** `secret`: included files must be as closed to others as the first. */
+  constructor(text: string, file: string, reader: Reader | undefined, secret = false) {
     this.#reader = reader
+    this.#secret = secret
     this.#stack.push({ file, tokens: tokenize(text, file), at: 0 })
     this.#last = { text: '', quoted: false, file, line: 1, column: 1 }
   }
@@ -175,7 +210,8 @@ export class TokenStream {
         expected: `at most ${INCLUDE_LIMIT}, ${INCLUDE_DEPTH} deep`,
         mend: 'look for a file that includes itself',
       })
-    const { text } = this.#reader!(name.text, at)
+    const { text, mode } = this.#reader!(name.text, at)
+    if (mode !== undefined && this.#secret) checkSecretMode(name.text, mode, at)
     this.#stack.push({ file: name.text, tokens: tokenize(text, name.text), at: 0 })
   }
 
