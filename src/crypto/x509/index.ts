@@ -1,0 +1,5 @@
+export * from './certificate.js'
+export * from './chain.js'
+export * from './crl.js'
+export * from './name.js'
+export * from './pem.js'
