@@ -19,6 +19,9 @@ function octetsOf(session: Session, byInitiator: boolean, id: Identity): Uint8Ar
     : signedOctets(agreed.prf!, initResponse, nonces.initiator, keys.pr, identityBody(id))
 }
 
+/** A key does not stand for the password that a policy wants. */
+const NO_EAP = { text: 'the policy wants EAP', mend: 'authenticate with EAP, or take eap out of the policy' }
+
 /** Our AUTH and, where it is a signature, the certificates before it; or why there is none. */
 function ownAuth(
   session: Session,
@@ -27,6 +30,7 @@ function ownAuth(
   const octets = octetsOf(session, session.isInitiator, policy.localId)
   if (policy.localAuth.kind === 'psk')
     return [sharedKeyPayload(session.agreed.prf!, policy.localAuth.secret, octets)]
+  if (policy.localAuth.kind === 'eap') return NO_EAP
   const own = session.context.credentials.own(policy.localId)
   if (own === undefined)
     return {
@@ -61,6 +65,7 @@ function checkPeer(
       ? undefined
       : { text: wrong, mend: `write the same psk on both sides${at(policy)}` }
   }
+  if (policy.remoteAuth.kind === 'eap') return NO_EAP
   const certificates = payloads.flatMap((payload) =>
     payload.kind === 'CERT' ? [{ encoding: payload.encoding, data: payload.data }] : [],
   )

@@ -31,7 +31,7 @@ import { authenticate } from './establish.js'
 import { sameIdentity } from './identity.js'
 import { findNotify, findPayload, makeCookie, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
-import type { IkePolicy } from './policy.js'
+import { type IkePolicy, samePolicy } from './policy.js'
 import { answerInit, plainAnswer } from './respond.js'
 import type { Session } from './session.js'
 
@@ -63,7 +63,7 @@ interface HalfOpen {
 
 export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly counters: Counters = new Counters()
-  readonly #options: IkeMachineOptions
+  #options: IkeMachineOptions
   readonly #context: IkeContext
   readonly #timers = new TimerQueue()
   readonly #outputs: Output<IkeEvent>[] = []
@@ -86,7 +86,12 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       timers: this.#timers,
       counters: this.counters,
       provider: options.provider ?? nodeProvider,
-      credentials: options.credentials,
+      // Those of the latest `reload`.
+      credentials: {
+        own: (id) => this.#options.credentials.own(id),
+        peer: (id, certificates) => this.#options.credentials.peer(id, certificates),
+        authorities: () => this.#options.credentials.authorities(),
+      },
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
       install: (path) => this.#outputs.push({ kind: 'install', path }),
       remove: (pathId) => this.#outputs.push({ kind: 'remove', pathId }),
@@ -116,6 +121,33 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       session.close('stopped', false, now)
     }
     this.#outputs.push({ kind: 'event', event: { name: 'down', reason: 'stopped' } })
+  }
+
+  /**
+   * Other policies and credentials in the place of those that were. SAs whose policy is still among them stay as they are;
+   * the others are deleted; what is new and to be begun is begun.
+   */
+  reload(policies: readonly IkePolicy[], credentials: Credentials, now: Instant): void {
+    this.#options = { ...this.#options, policies, credentials }
+    const successor = (old: IkePolicy): IkePolicy | undefined =>
+      policies.find((one) => one.name === old.name && samePolicy(one, old)) ??
+      policies.find((one) => samePolicy(one, old))
+    for (const [key, attempt] of this.#attempts) {
+      const next = successor(attempt.policy)
+      if (next?.initiate === true && next.name === attempt.policy.name) continue
+      attempt.stop()
+      this.#attempts.delete(key)
+    }
+    for (const session of [...this.#sessions.values()]) {
+      const next = successor(session.policy)
+      if (next !== undefined) session.policy = next
+      else if (session.state === 'established') session.delete('reload', now)
+      else if (session.state !== 'closing') session.close('reload', false, now)
+    }
+    this.#failures.clear()
+    for (const policy of policies) if (policy.initiate && !this.#isServed(policy)) this.#initiate(policy, now)
+    this.#policiesDirty = true
+    this.#settle()
   }
 
   /** SAs for status: those that are not yet, or no more, established as well. */
@@ -243,7 +275,9 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     const failures = this.#failures.get(policy.name) ?? 0
     this.#failures.set(policy.name, failures + 1)
     this.#timers.schedule(instantAt(now + retryAfter(failures)), (at) => {
-      if (!this.#stopped && !this.#isServed(policy)) this.#initiate(policy, at)
+      // A reload may have taken the policy away meanwhile, or put another in its place.
+      const isCurrent = this.#options.policies.includes(policy)
+      if (!this.#stopped && isCurrent && !this.#isServed(policy)) this.#initiate(policy, at)
     })
   }
 
@@ -325,7 +359,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       return
     }
     const candidates = this.#options.policies.filter(
-      (policy) => policy.local.equals(local.address) && policy.peer.contains(remote.address),
+      ({ skipped = false, local: own, locals, peer: allowed }) =>
+        !skipped &&
+        (locals?.some((prefix) => prefix.contains(local.address)) ?? own.equals(local.address)) &&
+        allowed.contains(remote.address),
     )
     if (candidates.length === 0) {
       // Nobody that we expect: it learns nothing, not even that we are here.

@@ -8,13 +8,42 @@ import type { Suite } from './suites.js'
 export interface Flow {
   readonly local: Selector
   readonly remote: Selector
+  /** This end is the address that configuration payloads assign: its selector is all of its family until then. */
+  readonly dynamic?: 'local' | 'remote'
 }
 
 /** How one side proves who it is. */
 export type Authentication =
   | { readonly kind: 'psk'; readonly secret: Uint8Array }
-  /** With the private key of its identity; the peer with a public key or a certificate that is trusted. */
-  | { readonly kind: 'signature' }
+  /**
+   * With the private key of its identity; the peer with a public key or a certificate that is trusted. `method`: in this
+   * way alone; absent: any.
+   */
+  | { readonly kind: 'signature'; readonly method?: SignatureMethod }
+  /** An initiator's way alone. Names with passwords: our own one, or all that a responder knows. */
+  | { readonly kind: 'eap'; readonly method: 'mschap-v2'; readonly users: ReadonlyMap<string, string> }
+
+/** In the words of iked.conf(5); all but `rfc7427` are the methods of RFC 7296 and RFC 4754. */
+export type SignatureMethod = 'rsa' | 'ecdsa256' | 'ecdsa384' | 'ecdsa521' | 'rfc7427'
+
+/** What configuration payloads can tell, in the words of iked.conf(5). */
+export type ConfigurationOption =
+  | 'address'
+  | 'netmask'
+  | 'name-server'
+  | 'netbios-server'
+  | 'dhcp-server'
+  | 'protected-subnet'
+  | 'access-server'
+
+export interface ConfigurationValue {
+  readonly option: ConfigurationOption
+  readonly family: 4 | 6
+  /** Absent: of a request, any. */
+  readonly address?: IpAddress
+  /** Bits of the pool's or the subnet's prefix; absent: that one address. */
+  readonly prefixLength?: number
+}
 
 /** Seconds and bytes after which a child is made anew. */
 export interface ChildLifetime {
@@ -22,13 +51,18 @@ export interface ChildLifetime {
   readonly bytes?: number
 }
 
+/** Of the policies that a peer may get, the first that fits is taken. */
 export interface IkePolicy {
-  /** Unique among the policies of a machine: paths and status are named after it. */
+  /** Unique among the policies of a machine that begin: paths and status are named after it. */
   readonly name: string
   /** We begin; else we wait to be spoken to. */
   readonly initiate: boolean
+  /** Nobody who speaks to us gets this policy. */
+  readonly skipped?: boolean
   /** Our own end. */
   readonly local: IpAddress
+  /** Where we can be spoken to, if not at `local` alone. */
+  readonly locals?: readonly IpPrefix[]
   /** Who may be the other one: an address of its own where we begin. */
   readonly peer: IpPrefix
   readonly ikeSuites: readonly Suite[]
@@ -52,6 +86,29 @@ export interface IkePolicy {
   readonly fragmentation: boolean
   /** Always in UDP, as if there were a NAT. */
   readonly forceUdp: boolean
+  /** What we tell peers that ask (a gateway), and what we ask for (its client). */
+  readonly serves?: readonly ConfigurationValue[]
+  readonly requests?: readonly ConfigurationValue[]
+  /** A peer gets the address that it had before. */
+  readonly stickyAddress?: boolean
+  /** A peer's newer IKE SA replaces its older one. */
+  readonly singleSa?: boolean
+  /** The interface that gets what was asked for. */
+  readonly iface?: string
+  /** pf(4)'s tag, its `$` variables not yet replaced. */
+  readonly tag?: string
   /** `file:line`. */
   readonly where?: string
+}
+
+/** Whether two policies want the same of a peer, whatever they are called, wherever they stand and whoever begins. */
+export function samePolicy(a: IkePolicy, b: IkePolicy): boolean {
+  const text = ({ name: _, where: __, initiate: ___, ...wanted }: IkePolicy): string =>
+    JSON.stringify(wanted, (_name, value: unknown) => {
+      if (value instanceof Uint8Array) return [...value]
+      // Addresses and prefixes.
+      const isWritten = typeof value === 'object' && value !== null && !Array.isArray(value)
+      return isWritten && value.toString !== Object.prototype.toString ? String(value) : value
+    })
+  return text(a) === text(b)
 }
