@@ -113,7 +113,7 @@ export class Operands {
         { prefix: new IpPrefix(Ipv4Address.unspecified, 0), token },
         { prefix: new IpPrefix(Ipv6Address.unspecified, 0), token },
       ]
-    const prefix = IpPrefix.parse(token.text) ?? this.#badHost(token)
+    const prefix = IpPrefix.parse(token.text) ?? this.badHost(token)
     const next = this.stream.peek()
     if (next.text === '(' && !next.quoted)
       refuse(next, 'CONFIG_UNSUPPORTED', 'a flow with NAT is not offered', {
@@ -134,13 +134,14 @@ export class Operands {
   address(what: string, anyAllowed = false): { address: IpAddress | undefined; token: Token } {
     const token = this.word(what)
     if (anyAllowed && token.text === 'any') return { address: undefined, token }
-    const prefix = IpPrefix.parse(token.text) ?? this.#badHost(token)
+    const prefix = IpPrefix.parse(token.text) ?? this.badHost(token)
     if (prefix.length !== 8 * prefix.address.bytes.length)
       refuse(token, 'CONFIG_BAD_VALUE', what, { found: shown(token), expected: 'the address of one host' })
     return { address: prefix.address, token }
   }
 
-  #badHost(token: Token): never {
+  /** What stands there is no address; a name is not looked up. */
+  badHost(token: Token): never {
     if (/^[\d./]+$/.test(token.text) || token.text.includes(':'))
       refuse(token, 'CONFIG_BAD_VALUE', 'could not parse host specification', {
         found: shown(token),

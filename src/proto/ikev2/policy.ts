@@ -20,8 +20,13 @@ export type Authentication =
    * way alone; absent: any.
    */
   | { readonly kind: 'signature'; readonly method?: SignatureMethod }
-  /** An initiator's way alone. Names with passwords: our own one, or all that a responder knows. */
-  | { readonly kind: 'eap'; readonly method: 'mschap-v2'; readonly users: ReadonlyMap<string, string> }
+  /** An initiator's way alone. Users: our own one, or all that a responder knows. */
+  | { readonly kind: 'eap'; readonly method: 'mschap-v2'; readonly users: readonly EapUser[] }
+
+export interface EapUser {
+  readonly name: string
+  readonly password: string
+}
 
 /** In the words of iked.conf(5); all but `rfc7427` are the methods of RFC 7296 and RFC 4754. */
 export type SignatureMethod = 'rsa' | 'ecdsa256' | 'ecdsa384' | 'ecdsa521' | 'rfc7427'
@@ -99,16 +104,4 @@ export interface IkePolicy {
   readonly tag?: string
   /** `file:line`. */
   readonly where?: string
-}
-
-/** Whether two policies want the same of a peer, whatever they are called, wherever they stand and whoever begins. */
-export function samePolicy(a: IkePolicy, b: IkePolicy): boolean {
-  const text = ({ name: _, where: __, initiate: ___, ...wanted }: IkePolicy): string =>
-    JSON.stringify(wanted, (_name, value: unknown) => {
-      if (value instanceof Uint8Array) return [...value]
-      // Addresses and prefixes.
-      const isWritten = typeof value === 'object' && value !== null && !Array.isArray(value)
-      return isWritten && value.toString !== Object.prototype.toString ? String(value) : value
-    })
-  return text(a) === text(b)
 }
