@@ -166,6 +166,7 @@ describe('a stranger on the link of an honest tunnel', { skip, timeout: 300_000 
       await warren?.kill()
       warren = await establish(host, { layout, suite }, N, rules.join(''))
       const process = warren
+      const since = performance.now()
       const flow = Daemon.start(host.w, ['ping', '-q', '-i', '0.02', there])
       try {
         for (const { name, packets, counted, closed = 0 } of attacksOn(layout))
@@ -187,6 +188,11 @@ describe('a stranger on the link of an honest tunnel', { skip, timeout: 300_000 
       const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(flow.log)!.map(Number)
       assert.ok(sent! > 50 && sent! - received! <= 1, flow.log)
       assert.doesNotMatch(flow.log, /error|duplicate/)
+      // RFC 4303 section 3.4: audited; ten in a row, then one in five seconds.
+      const audited = process.log().match(/\w+\.\w+: \S+ > \S+ spi 0x[0-9a-f]{8} seq \d+/g) ?? []
+      const first = `esp.icv: ${KERNEL_OUTER[layout.outer]} > ${WARREN_OUTER[layout.outer]} spi 0x00020384 seq 100000`
+      assert.equal(audited[0], first, process.log())
+      assert.ok(audited.length <= 11 + (performance.now() - since) / 5000, process.log())
       await process.stop()
     })
 })
