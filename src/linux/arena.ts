@@ -7,7 +7,7 @@
  */
 import { HEADROOM, TAILROOM } from '../base/index.js'
 import { LITTLE_ENDIAN, NativeMemory } from './ffi.js'
-import { COALESCER_ROOM, PacketBlock } from './offload/index.js'
+import { COALESCER_ROOM, fastSum, PacketBlock } from './offload/index.js'
 import {
   CMSG_INT_SPACE,
   CMSGHDR_LENGTH,
@@ -118,10 +118,11 @@ export class Arena {
     this.coalescer = take(COALESCER_ROOM)
     this.segments = take(segments)
     this.segmentsEnd = length
-    this.memory = new NativeMemory(length)
+    this.memory = new NativeMemory(length, true)
     this.bytes = this.memory.bytes
     this.view = this.memory.view
-    this.block = new PacketBlock(this.bytes)
+    const { wasm } = this.memory
+    this.block = new PacketBlock(this.bytes, wasm === undefined ? undefined : fastSum(wasm))
     this.base = this.memory.base
     writeCmsgInt(this.view, this.#sendProtocol, IPPROTO_IP, IP_PROTOCOL, 0)
     for (let i = 0; i < SEND_BATCH; i++) {

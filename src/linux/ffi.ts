@@ -9,6 +9,7 @@
 import { createRequire } from 'node:module'
 import { constants, endianness } from 'node:os'
 import { WarrenError } from '../base/index.js'
+import { WASM_PAGE, type WasmMemory, wasmMemory } from './offload/fast-sum.js'
 
 /** Where bytes lie in native memory. */
 export type Address = number
@@ -55,6 +56,10 @@ export interface Libc {
     offset: number,
   ): number | bigint
   free(pointer: number): void
+  memfd_create(name: string, flags: number): number
+  ftruncate(fd: number, length: number): number
+  /** memmove(3) with 0 bytes: where an array lies. */
+  address_of(array: Uint8Array, same: Uint8Array, nothing: 0): number | bigint
   if_nametoindex(name: string): number
   /** The errno of this thread's last call. */
   errno(): number
@@ -88,6 +93,9 @@ const PROTOTYPES: Record<
   calloc: ['void*', ['size_t', 'size_t']],
   mmap: ['size_t', ['size_t', 'size_t', 'int', 'int', 'int', 'long']],
   free: ['void', ['size_t']],
+  memfd_create: ['int', ['const char*', 'uint']],
+  ftruncate: ['int', ['int', 'long']],
+  address_of: ['size_t', ['void*', 'void*', 'size_t'], 'memmove'],
   if_nametoindex: ['uint', ['const char*']],
 }
 
@@ -148,6 +156,35 @@ function allocate(c: Libc, length: number): Address {
   return Number(address)
 }
 
+const MAP_SHARED = 1
+const MAP_FIXED = 0x10
+const MFD_CLOEXEC = 1
+
+/**
+ * The same with WebAssembly as a second reader: pages of a nameless file, mapped below 2^31 and over the memory of
+ * WebAssembly, which cannot be asked to lie somewhere. Undefined: not to be had here.
+ */
+function allocateShared(c: Libc, length: number): { address: Address; memory: WasmMemory } | undefined {
+  if (process.arch !== 'x64') return undefined
+  const pages = Math.ceil(length / WASM_PAGE)
+  const memory = wasmMemory(pages)
+  if (memory === undefined) return undefined
+  const bytes = pages * WASM_PAGE
+  const fd = c.memfd_create('warren packets', MFD_CLOEXEC)
+  if (fd < 0) return undefined
+  try {
+    if (c.ftruncate(fd, bytes) < 0) return undefined
+    const address = c.mmap(0, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_32BIT, fd, 0)
+    if (typeof address !== 'number' || address <= 0 || address + bytes >= 2 ** 31) return undefined
+    // Moves nothing: it returns where the bytes lie.
+    const there = c.address_of(new Uint8Array(memory.buffer), new Uint8Array(memory.buffer), 0)
+    const mapped = c.mmap(Number(there), bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)
+    return Number(mapped) === Number(there) ? { address, memory } : undefined
+  } finally {
+    c.close(fd)
+  }
+}
+
 /**
  * One zeroed block outside the JavaScript heap, seen as one array: what a system call fills is read here without a
  * copy. Never freed while the process lives (views of it may be anywhere).
@@ -157,10 +194,15 @@ export class NativeMemory {
   readonly view: DataView
   /** Address of byte 0. */
   readonly base: Address
+  /** The same bytes at the same offsets, for WebAssembly; undefined where they cannot be had. */
+  readonly wasm: WasmMemory | undefined
 
-  constructor(length: number) {
+  /** `wasm`: WebAssembly is to see it too. */
+  constructor(length: number, wasm = false) {
     const { koffi, libc: c } = load()
-    this.base = allocate(c, length)
+    const shared = wasm ? allocateShared(c, length) : undefined
+    this.base = shared?.address ?? allocate(c, length)
+    this.wasm = shared?.memory
     const block = koffi.view(BigInt(this.base), length)
     this.bytes = new Uint8Array(block)
     this.view = new DataView(block)

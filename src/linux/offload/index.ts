@@ -1,4 +1,5 @@
 export * from './block.js'
 export * from './coalesce.js'
+export * from './fast-sum.js'
 export * from './segment.js'
 export * from './vnet-header.js'
