@@ -13,7 +13,7 @@ import {
   tunnelFormats,
 } from '../config/index.js'
 import type { TunnelDefinition } from '../engine/index.js'
-import { type ControlVerb, Daemon, LinuxHost, listenForControl } from '../linux/index.js'
+import { type ControlVerb, Daemon, hasLeftovers, LinuxHost, listenForControl } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
 import { checkSecret } from './secret-file.js'
@@ -145,6 +145,10 @@ class UpCommand {
     process.on('uncaughtException', onCrash)
     process.on('unhandledRejection', onCrash)
     try {
+      if (!definitions.some(({ kind }) => kind === 'ipsec') && hasLeftovers())
+        this.#log(
+          'policies of a killed warren are still in force, closed: `warren down`, when this one is down, ends them',
+        )
       this.#daemon.start(definitions)
       this.#running = true
       this.#log(

@@ -66,6 +66,17 @@ test('refused: a file without rules, one that others can read, two such files', 
   assert.throws(() => loadTunnels(FLOW, 'ipsec.conf', undefined, { mode: 0o100644 }), {
     code: 'CONFIG_PERMISSIONS',
   })
+  const gif0 = loadTunnels('tunnel 192.0.2.1 192.0.2.2\n', 'hostname.gif0')
+  const ipip = loadTunnels('ipip from 192.0.2.2 to 192.0.2.1 spi 0x1001:0x1002\n', 'ipsec.conf')
+  for (const both of [
+    [...gif0, ...ipip],
+    [...ipip, ...gif0],
+  ])
+    assert.throws(() => checkTogether(both), {
+      code: 'CONFIG_DUPLICATE',
+      message: /192\.0\.2\.1 to 192\.0\.2\.2/,
+    })
+  checkTogether(ipip)
   const one = loadTunnels(FLOW, 'ipsec.conf')
   assert.throws(() => checkTogether([...one, ...loadTunnels(FLOW, 'b.ipsec.conf')]), {
     code: 'CONFIG_DUPLICATE',

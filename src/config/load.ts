@@ -84,11 +84,24 @@ export function checkTogether(tunnels: readonly TunnelDefinition[]): void {
     const mend =
       tunnel.kind === 'ipsec' ? 'make one file of them: include "OTHER.conf"' : 'give one another name'
     clash(byName, name, tunnel, `the name ${name}`, mend)
+    for (const ends of ipipEnds(tunnel))
+      clash(bySelector, `gif ${ends}`, tunnel, `IP in IP from ${ends}`, 'remove one')
     if (outer === undefined) continue
     const selector = selectorOf(tunnel)
     const ends = `${outer.local} to ${outer.remote}`
     clash(bySelector, `${selector} ${ends}`, tunnel, `${selector} from ${ends}`, mendOf(tunnel))
   }
+}
+
+/** Ends of SAs of IP in IP, either of which may be ours: they are heard as a gif is. */
+function ipipEnds({ ipsec }: TunnelDefinition): Set<string> {
+  const sas = (ipsec?.sas ?? []).filter(({ sa }) => sa.protocol === 'ipip')
+  return new Set(
+    sas.flatMap(({ sa: { source, destination } }) => [
+      `${source} to ${destination}`,
+      `${destination} to ${source}`,
+    ]),
+  )
 }
 
 /** What tells this tunnel's packets from those of others between the same two addresses. */
