@@ -6,8 +6,8 @@ import type { CliIo } from './io.js'
 
 export const help: string = `usage: warren status [--json] [--socket PATH]
 
-Says how the tunnels of the running \`warren up\` are: their ends and addresses, what they carried, and what was
-dropped, by reason.
+Says how the tunnels of the running \`warren up\` are: their ends and addresses (of IPsec its flows and SAs, never a key),
+what they carried, and what was dropped, by reason.
 
   --json         the same facts, one JSON value
   --socket PATH  the control socket (default: /run/warren.sock)
