@@ -46,8 +46,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   proto: ['base', 'wire', 'crypto'],
   inspect: ['base', 'wire', 'crypto'],
   engine: ['base', 'wire', 'stack', 'proto'],
-  config: ['base', 'wire', 'proto', 'engine'],
-  lab: ['base', 'wire', 'stack', 'proto', 'engine', 'config', 'inspect'],
+  config: ['base', 'wire', 'crypto', 'proto', 'engine'],
+  lab: ['base', 'wire', 'crypto', 'stack', 'proto', 'engine', 'config', 'inspect'],
   linux: ['base', 'wire', 'crypto', 'stack', 'proto', 'engine', 'config'],
   cli: ['base', 'wire', 'crypto', 'stack', 'proto', 'engine', 'config', 'inspect', 'lab', 'linux'],
 }

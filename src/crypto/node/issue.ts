@@ -28,7 +28,7 @@ import {
 import { WarrenError } from '../../base/index.js'
 import { algorithmIdentifier, type PrivateKey, type SignatureScheme, schemesOf } from '../signature.js'
 import type { AlternativeName } from '../x509/certificate.js'
-import { DerReader, DerTag, readBytesOfBits } from '../x509/der-reader.js'
+import { keyOfSpki } from '../x509/spki.js'
 import { sha1 } from './hash.js'
 
 /** Who signs: a name, DER, and a key. */
@@ -211,17 +211,11 @@ function flags(usage: number): BitString {
 
 /** RFC 5280 section 4.2.1.2, its first method: SHA-1 of the key without its algorithm. */
 function keyIdentifiers(own: Uint8Array | undefined, issuer: Uint8Array): Extension[] {
-  const identifier = (spki: Uint8Array): Uint8Array => sha1(keyBits(spki))
+  const identifier = (spki: Uint8Array): Uint8Array => sha1(keyOfSpki(spki))
   return [
     ...(own === undefined
       ? []
       : [extension('2.5.29.14', false, new OctetString({ valueHex: buffer(identifier(own)) }))]),
     extension('2.5.29.35', false, new Sequence({ value: [tagged(0, identifier(issuer))] })),
   ]
-}
-
-function keyBits(spki: Uint8Array): Uint8Array {
-  const fields = new DerReader(spki).inside(DerTag.sequence)
-  fields.next(DerTag.sequence)
-  return readBytesOfBits(fields.next(DerTag.bitString).content)
 }

@@ -36,9 +36,10 @@ export interface Distrust {
 
 /** Keys and whom to trust: files on a real host, the lab's file system there. */
 export interface Credentials {
-  /** Our private key, and the certificates to show for this identity. */
+  /** Our private key, and the certificates to show for this identity; `requests`: the peer's CERTREQ payloads. */
   own(
     id: Identity,
+    requests?: readonly CertificateData[],
   ): { readonly key: PrivateKey; readonly certificates: readonly CertificateData[] } | undefined
   /** The key to verify a peer with, by its identity and the certificates that it showed, the first its own. */
   peer(id: Identity, certificates: readonly CertificateData[]): PublicKey | Distrust

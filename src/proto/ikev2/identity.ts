@@ -1,5 +1,6 @@
 /** Who somebody is (RFC 7296 section 3.5): the body of an ID payload, and how people write it. */
 import { type IpAddress, ipAddressFrom, parseIpAddress, WarrenError } from '../../base/index.js'
+import { formatName, parseName, sameName } from '../../crypto/index.js'
 import { IdType, idTypeNames } from '../../wire/ike/index.js'
 
 export interface Identity {
@@ -27,8 +28,17 @@ export const addressIdentity = (address: IpAddress): Identity => ({
  * with a prefix (`FQDN/`, `UFQDN/`, `IPV4/`, `IPV6/`, `ASN1_DN/`, `KEY_ID/`) what it says. Throws `IKE_IDENTITY`.
  */
 export function parseIdentity(written: string): Identity {
-  const [, kind, rest] = /^(FQDN|UFQDN|IPV4|IPV6|KEY_ID)\/(.+)$/s.exec(written) ?? []
+  const [, kind, rest] = /^(FQDN|UFQDN|IPV4|IPV6|ASN1_DN|KEY_ID)\/(.+)$/s.exec(written) ?? []
   const value = rest ?? written
+  if (kind === 'ASN1_DN' || (kind === undefined && value.startsWith('/'))) {
+    const name = parseName(value)
+    if (name === undefined)
+      throw new WarrenError('IKE_IDENTITY', 'a distinguished name that is none', {
+        found: written,
+        expected: '/C=DE/O=Example/CN=server1.domain',
+      })
+    return { type: IdType.asn1Dn, data: name }
+  }
   const address = parseIpAddress(value)
   if (kind === 'IPV4' || kind === 'IPV6' || kind === undefined) {
     if (address !== undefined) return addressIdentity(address)
@@ -54,7 +64,7 @@ export function formatIdentity({ type, data }: Identity): string {
     case IdType.rfc822:
       return `UFQDN/${printable(data)}`
     case IdType.asn1Dn:
-      return `ASN1_DN/(${data.length} bytes)`
+      return `ASN1_DN/${formatName(data)}`
     case IdType.keyId:
       return `KEY_ID/${printable(data)}`
     default:
@@ -63,7 +73,9 @@ export function formatIdentity({ type, data }: Identity): string {
 }
 
 export function sameIdentity(a: Identity, b: Identity): boolean {
-  if (a.type !== b.type || a.data.length !== b.data.length) return false
+  if (a.type !== b.type) return false
+  if (a.type === IdType.asn1Dn) return sameName(a.data, b.data)
+  if (a.data.length !== b.data.length) return false
   // RFC 7296 section 3.5 says nothing of case; names of hosts have none (RFC 4343).
   const isName = a.type === IdType.fqdn || a.type === IdType.rfc822
   return a.data.every((byte, i) => byte === b.data[i] || (isName && lower(byte) === lower(b.data[i]!)))
