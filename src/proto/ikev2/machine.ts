@@ -31,8 +31,9 @@ import { authenticate } from './establish.js'
 import { sameIdentity } from './identity.js'
 import { findNotify, findPayload, makeCookie, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
-import { type IkePolicy, samePolicy } from './policy.js'
+import type { IkePolicy } from './policy.js'
 import { answerInit, plainAnswer } from './respond.js'
+import { samePolicy } from './same-policy.js'
 import type { Session } from './session.js'
 
 export type IkeEvent = TunnelEvent | { readonly name: 'news'; readonly news: IkeNews }
