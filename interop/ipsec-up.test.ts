@@ -479,6 +479,48 @@ describe('warren up ipsec.conf at both ends', { skip: missing('ping', 'iperf3', 
     assert.ok(!pings(a, HOSTS[4][1]))
   })
 
+  test('flows of one port; deny; bypass; the rest goes as it did', async () => {
+    for (const family of [4, 6] as const) {
+      const [ours, theirs] = OUTER[family]
+      const sa = `esp transport from ${ours} to ${theirs} spi 0x1001:0x1002 ${SEALED()}`
+      const alice = await up(a, [
+        sa,
+        `flow esp proto tcp from ${ours} to ${theirs} port 5201`,
+        `flow proto tcp from ${ours} to ${theirs} port 81 type deny`,
+        `flow esp from ${NETS[family][0]} to ${NETS[family][1]} peer ${theirs}`,
+        `flow from ${HOSTS[family][0]} to ${HOSTS[family][1]} type bypass`,
+      ])
+      const bob = await up(b, [sa, `flow esp proto tcp from ${theirs} port 5201 to ${ours}`])
+      const web = Daemon.start(b, [
+        process.execPath,
+        '-e',
+        `require('net').createServer((s) => s.end()).listen(81, '${theirs}', () => console.log('listening'))`,
+      ])
+      listeners.push(web)
+      await web.until(/listening/)
+      const [sealed, clear, denied] = await onLink(
+        [`${family === 4 ? 'ip' : 'ip6'} proto 50`, 'tcp port 5201', 'tcp port 81'],
+        async () => {
+          assert.ok((await stream(theirs, ours)) > 5)
+          assert.ok(pings(a, theirs), 'no flow covers a ping between the hosts')
+          assert.ok(pings(a, HOSTS[family][1], HOSTS[family][0]), 'bypass within a wider flow')
+          assert.throws(() =>
+            net.run(
+              a,
+              `${process.execPath} -e "require('net').connect(81, '${theirs}').on('connect', () => process.exit(0)).on('error', () => process.exit(1)).setTimeout(2000, () => process.exit(1))"`,
+            ),
+          )
+        },
+      )
+      assert.ok((sealed ?? 0) > 100, `${sealed} of ESP`)
+      assert.equal(clear, 0)
+      assert.equal(denied, 0)
+      await alice.stop()
+      await bob.stop()
+      await web.stop()
+    }
+  })
+
   test("gif inside ESP's transport mode: two tunnels of one process, one in the other", async () => {
     const sa = `esp transport from ${OUTER[4][0]} to ${OUTER[4][1]} spi 0x1001:0x1002 ${SEALED()}`
     for (const [i, host] of [a, b].entries()) {
