@@ -16,6 +16,8 @@ import {
 import { LabFileSystem } from './file-system.js'
 import { baseFiles } from './files.js'
 import { VirtualHost } from './host.js'
+import type { Iked } from './iked/daemon.js'
+import { startIked } from './iked/service.js'
 import type { Lab } from './lab.js'
 import type { LinkEnd } from './link.js'
 import { PacketFilter, parsePfConf } from './pf/index.js'
@@ -47,6 +49,10 @@ export class LabMachine extends VirtualHost {
   /** Services that are enabled (rcctl), and those that run. */
   readonly enabledServices: Set<string> = new Set()
   readonly runningServices: Set<string> = new Set(['syslogd', 'pflogd', 'ntpd', 'sshd', 'smtpd', 'cron'])
+  /** iked(8), while it runs. */
+  iked: Iked | undefined
+  /** The latest line on its way into a log: lines are written in the order in which they were said. */
+  #logging: Promise<void> = Promise.resolve()
 
   constructor({ lab, name, clock, random, fs }: LabMachineOptions) {
     super({ name, clock, random })
@@ -101,12 +107,18 @@ export class LabMachine extends VirtualHost {
     }
     const configured = (await fs.readdir('/etc')).filter((name) => /^hostname\.[a-z]+\d+$/.test(name))
     if (configured.length > 0) problems.push((await terminal.exec('sh /etc/netstart')).stderr)
+    const services = (await fs.exists('/etc/rc.conf.local')) ? await fs.readFile('/etc/rc.conf.local') : ''
+    for (const [, name = '', flags] of services.matchAll(/^(\w+)_flags=(.*)$/gm))
+      if (flags !== 'NO') this.enabledServices.add(name)
+    if (this.enabledServices.has('iked')) problems.push(...(await startIked(this)))
     return problems.filter((problem) => problem !== '').join('')
   }
 
   /** The machine is switched off: what waits on its terminals ends, its interfaces are gone. */
   shutdown(): void {
     for (const terminal of this.terminals) terminal.interrupt()
+    this.iked?.kill()
+    this.iked = undefined
     for (const name of [...this.devices.keys()].reverse()) this.removeDevice(name)
   }
 
@@ -200,13 +212,15 @@ export class LabMachine extends VirtualHost {
   }
 
   /** A line of a log file, as syslogd(8) writes it. */
-  async log(program: string, message: string, file = '/var/log/messages'): Promise<void> {
+  log(program: string, message: string, file = '/var/log/messages'): Promise<void> {
     const stamp = new Date(this.clock.toUnix() / 1_000).toUTCString()
     const [, day, month, , time] = stamp.replace(',', '').split(' ')
     const short = this.hostname.split('.')[0]
-    await this.fs.appendFile(
-      file,
-      `${month} ${day?.replace(/^0/, ' ')} ${time} ${short} ${program}: ${message}\n`,
-    )
+    const line = `${month} ${day?.replace(/^0/, ' ')} ${time} ${short} ${program}: ${message}\n`
+    // Whoever reads the log at this instant finds the line there.
+    const release = this.clock.hold()
+    const written = this.#logging.then(() => this.fs.appendFile(file, line))
+    this.#logging = written.catch(() => this.counters.add('log.failed'))
+    return written.finally(release)
   }
 }
