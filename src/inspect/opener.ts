@@ -39,8 +39,36 @@ export interface VerifiedAh {
   readonly high?: number
 }
 
+/** A message of IKEv2 that ends with an encrypted payload. */
+export interface SealedIke {
+  readonly bytes: Uint8Array
+  /** Of the message, with its header. */
+  readonly start: number
+  readonly end: number
+  /** Where the IV begins. */
+  readonly at: number
+  /** SKF: number and total stand in the four bytes before. */
+  readonly isFragment: boolean
+}
+
+export interface OpenedIke {
+  readonly icv: IcvVerdict
+  readonly suite: string
+  readonly ivLength: number
+  readonly icvLength: number
+  /** As of ESP: a copy, with plaintext where ciphertext stood. */
+  readonly bytes?: Uint8Array
+  /** Of a fragment: the payloads of the fragments before it. Absent where one of them was not seen. */
+  readonly before?: Uint8Array
+  /** Of a fragment: type of the first payload of the whole message, where the first fragment was seen. */
+  readonly first?: number
+  /** Of the fragment that was the last to be missing: the payloads of all. */
+  readonly whole?: Uint8Array
+}
+
 export interface Opener {
   /** Undefined: no key is for it. A text: there is one, and this is why it does not help. */
   openEsp(sealed: Sealed): OpenedEsp | string | undefined
   verifyAh(sealed: Sealed): VerifiedAh | string | undefined
+  openIke?(sealed: SealedIke): OpenedIke | string | undefined
 }

@@ -48,6 +48,8 @@ export const espTrailer: Header<EspTrailer> = defineHeader<EspTrailer>({
   },
 })
 
+/** IANA: IKE by itself. */
+export const IKE_PORT = 500
 /** IANA: ESP and IKE in UDP (RFC 3948). */
 export const UDP_ENCAPSULATION_PORT = 4500
 

@@ -9,7 +9,7 @@ import { bytesField, type Layer } from './layer.js'
 import { type Extent, MAXIMUM_LAYERS, type Network, type Walk } from './walk.js'
 
 const ESP_REF = 'RFC 4303 section 2'
-const ICV_LABEL = 'Integrity check value (ICV)'
+export const ICV_LABEL = 'Integrity check value (ICV)'
 
 /** RFC 4302: what is behind it is as it was, only covered. */
 export function walkAh(walk: Walk, extent: Extent, network: Network): void {
@@ -60,16 +60,20 @@ function icvFields(
   return [icv, bytesField('padding', 'Padding', bytes, icvEnd, end, { ref: 'RFC 4302 section 2.6' })]
 }
 
-const icvRemark = (icv: IcvVerdict): Partial<FieldRange> =>
+export const icvRemark = (icv: IcvVerdict): Partial<FieldRange> =>
   icv === 'wrong'
     ? { problem: 'not what this key makes of the packet: another key, or bytes that were changed' }
     : { meaning: icv === 'correct' ? 'correct' : 'not checked: its algorithm is not given' }
 
-const suiteNote = ({ suite, icv, high }: VerifiedAh | OpenedEsp): string =>
+export const suiteNote = ({
+  suite,
+  icv,
+  high,
+}: Pick<VerifiedAh | OpenedEsp, 'suite' | 'icv' | 'high'>): string =>
   `${suite}; ICV ${icv === 'unchecked' ? 'not checked' : icv}${high === undefined ? '' : `; extended sequence number, high half ${high}`}`
 
 /** Why the ICV, which covers a whole datagram, cannot be verified here. */
-function whyNotWhole({ end, claimed }: Extent, { fragment }: Network): string | undefined {
+export function whyNotWhole({ end, claimed }: Extent, { fragment }: Network): string | undefined {
   if (fragment) return 'not opened: a fragment; the key is for the whole datagram'
   return claimed > end && claimed < Number.POSITIVE_INFINITY
     ? `not opened: ${claimed - end} of its bytes are not here`

@@ -2,6 +2,7 @@
 import { readUint16 } from '../../base/index.js'
 import {
   headerOfIcmpv6Type,
+  headerOfUdpPort,
   headers,
   ICMPV6_FIRST_INFORMATIONAL,
   icmpErrorTypes,
@@ -12,6 +13,7 @@ import { Icmpv6Type, icmpv6 } from '../../wire/icmpv6.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { tcp } from '../../wire/tcp.js'
 import { udp } from '../../wire/udp.js'
+import { walkIke } from './ike.js'
 import { walkIpv4, walkIpv6 } from './ip.js'
 import { walkEsp } from './ipsec.js'
 import { bytesField } from './layer.js'
@@ -105,6 +107,7 @@ export function walkUdp(walk: Walk, extent: Extent, network: Network): void {
   const inner = { ...datagram, start: layer.end }
   const ports = [readUint16(walk.bytes, start), readUint16(walk.bytes, start + 2)]
   if (ports.includes(UDP_ENCAPSULATION_PORT)) walkEncapsulated(walk, inner, network)
+  else if (ports.some((port) => headerOfUdpPort[port] === 'ike')) walkIke(walk, inner, network)
   else walk.payload(inner)
   walk.padding(datagram.end, end, 'behind the UDP datagram: not part of it')
 }
@@ -127,7 +130,7 @@ function walkEncapsulated(walk: Walk, extent: Extent, network: Network): void {
         start,
         start + 4,
       )
-      walk.payload({ ...extent, start: start + 4 }, 'Internet Key Exchange', 'not looked into')
+      walkIke(walk, { ...extent, start: start + 4 }, network)
       return
     case 'short':
       walk.payload(extent)

@@ -1,6 +1,6 @@
 /** UDP and TCP of the fast printer: everything from the addresses on. */
 
-import { UDP_ENCAPSULATION_PORT } from '../../wire/esp.js'
+import { IKE_PORT, UDP_ENCAPSULATION_PORT } from '../../wire/esp.js'
 import { ipv4 } from '../../wire/ipv4.js'
 import { ipv6 } from '../../wire/ipv6.js'
 import { TCP_FLAGS_OFFSET, TCP_HEADER_LENGTH, TcpFlag, tcp } from '../../wire/tcp.js'
@@ -98,7 +98,7 @@ export class FastTransports {
     if (at + UDP_HEADER_LENGTH > end || length < UDP_HEADER_LENGTH) return false
     if (((bytes[at + udpLengthAt]! << 8) | bytes[at + udpLengthAt + 1]!) > length) return false
     // ESP and IKE in UDP are the general printer's.
-    if (isEncapsulated(bytes, at) || isEncapsulated(bytes, at + 2)) return false
+    if (isIpsec(bytes, at) || isIpsec(bytes, at + 2)) return false
     this.#endpoints(bytes, at, ip, six, this.#udpNames)
     this.#out.text(text.udp)
     this.#out.decimal(length - UDP_HEADER_LENGTH)
@@ -234,5 +234,7 @@ function knownOptions(bytes: Uint8Array, at: number, headerLength: number, flags
   return true
 }
 
-const isEncapsulated = (bytes: Uint8Array, port: number): boolean =>
-  ((bytes[port]! << 8) | bytes[port + 1]!) === UDP_ENCAPSULATION_PORT
+function isIpsec(bytes: Uint8Array, at: number): boolean {
+  const port = (bytes[at]! << 8) | bytes[at + 1]!
+  return port === IKE_PORT || port === UDP_ENCAPSULATION_PORT
+}

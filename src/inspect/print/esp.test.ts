@@ -57,10 +57,14 @@ describe('UDP port 4500 (RFC 3948)', () => {
   })
   test('a keepalive, IKE, and what is too short for either', () => {
     assert.match(line(inUdp(Uint8Array.of(0xff))), /: NAT-T Keepalive$/)
-    assert.match(line(inUdp(new Uint8Array(32))), /: udpencap: isakmp$/)
+    assert.match(line(inUdp(new Uint8Array(31))), /: udpencap: \[\|isakmp\]$/)
+    assert.match(
+      line(inUdp(new Uint8Array(32))),
+      /: udpencap: isakmp v0\.0 exchange NONE\n\tcookie: 0{16}->0{16} /,
+    )
     assert.match(line(inUdp(Uint8Array.of(1, 2))), /: \[\|udpencap\]$/)
     assert.equal(names(inUdp(Uint8Array.of(0xff))), 'ipv4 udp payload')
-    assert.equal(names(inUdp(new Uint8Array(32))), 'ipv4 udp marker payload')
+    assert.equal(names(inUdp(new Uint8Array(32))), 'ipv4 udp marker ike')
     assert.equal(names(inUdp(Uint8Array.of(1, 2))), 'ipv4 udp payload')
   })
   test('cut off by the snap length', () => {

@@ -6,6 +6,7 @@ import { IpProtocol } from '../../wire/numbers.js'
 import type { IcvVerdict, Opener } from '../opener.js'
 import { printIcmp } from './icmp.js'
 import { printIcmp6 } from './icmp6.js'
+import { printIke } from './ike.js'
 import { printIp } from './ip.js'
 import { printIp6 } from './ip6.js'
 import { has, nested, type Printing } from './printing.js'
@@ -84,7 +85,8 @@ export function printEncapsulated(p: Printing, at: number, length: number, carri
       p.out += '[|udpencap]'
       return
     case 'ike':
-      p.out += 'udpencap: isakmp'
+      p.out += 'udpencap: '
+      printIke(p, at + 4, length - 4, carried.isPartial)
       return
     case 'esp':
       p.out += 'udpencap: '

@@ -194,8 +194,8 @@ describe('tcp', () => {
 
 describe('udp, icmp, icmp6', () => {
   test('udp', () => {
-    const bytes = ip4Packet(outer, 17, udpDatagram(outer, [500, 500], counting(20)))
-    assert.equal(tcpdumpLine(bytes, LinkType.raw), '192.168.1.1.isakmp > 192.168.1.2.isakmp: udp 20')
+    const bytes = ip4Packet(outer, 17, udpDatagram(outer, [514, 514], counting(20)))
+    assert.equal(tcpdumpLine(bytes, LinkType.raw), '192.168.1.1.syslog > 192.168.1.2.syslog: udp 20')
     assert.match(raw(bytes, { verbose: 1 }), /: \[udp sum ok\] udp 20 \(ttl/)
     bytes[27]! ^= 1
     assert.match(raw(bytes, { verbose: 1 }), /: \[bad udp cksum [0-9a-f]{4}! -> [0-9a-f]{4}\] udp 20 \(ttl/)

@@ -1,5 +1,6 @@
 /** UDP: with -v its checksum is said, right or wrong. */
 import { pseudoHeaderSum, readUint16 } from '../../base/index.js'
+import { headerOfUdpPort } from '../../wire/bindings.js'
 import { type ChecksumMismatch, checksumMismatch } from '../../wire/checksum.js'
 import { UDP_ENCAPSULATION_PORT } from '../../wire/esp.js'
 import { ipv4 } from '../../wire/ipv4.js'
@@ -7,6 +8,7 @@ import { ipv6 } from '../../wire/ipv6.js'
 import { IpProtocol } from '../../wire/numbers.js'
 import { UDP_HEADER_LENGTH, udp } from '../../wire/udp.js'
 import { printEncapsulated } from './esp.js'
+import { printIke } from './ike.js'
 import { udpPort } from './names.js'
 import { has, type Printing } from './printing.js'
 import { hex, ip4Text, ip6Text } from './text.js'
@@ -31,12 +33,13 @@ export function printUdp(p: Printing, start: number, length: number, ip: number,
   if (length < claimed) p.out += ` truncated-udp - ${claimed - length} bytes missing!`
   if (p.verbose > 0 && has(p, start, length)) p.out += checksumText(p, start, length, ip, family)
   const data = start + UDP_HEADER_LENGTH
-  const isEncapsulated =
-    readUint16(bytes, start + at.sourcePort) === UDP_ENCAPSULATION_PORT ||
-    readUint16(bytes, start + at.destinationPort) === UDP_ENCAPSULATION_PORT
-  if (isEncapsulated)
-    printEncapsulated(p, data, length - UDP_HEADER_LENGTH, { ip, family, isPartial: length < claimed })
-  else p.out += `udp ${length - UDP_HEADER_LENGTH}`
+  const rest = length - UDP_HEADER_LENGTH
+  const ports = [readUint16(bytes, start + at.sourcePort), readUint16(bytes, start + at.destinationPort)]
+  if (ports.includes(UDP_ENCAPSULATION_PORT))
+    printEncapsulated(p, data, rest, { ip, family, isPartial: length < claimed })
+  else if (ports.some((port) => headerOfUdpPort[port] === 'ike'))
+    printIke(p, data, Math.min(rest, Math.max(0, claimed - UDP_HEADER_LENGTH)), length < claimed)
+  else p.out += `udp ${rest}`
 }
 
 function checksumText({ bytes }: Printing, start: number, length: number, ip: number, family: 4 | 6): string {

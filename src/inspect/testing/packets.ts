@@ -33,6 +33,8 @@ import {
   udp,
 } from '../../wire/index.js'
 
+import { everyPayloadMessage, fragmentMessage, version1Message } from './ike.js'
+
 export const ip = (text: string): Ipv4Address => Ipv4Address.parse(text)!
 export const ip6 = (text: string): Ipv6Address => Ipv6Address.parse(text)!
 export const mac = (text: string): MacAddress => MacAddress.parse(text)!
@@ -215,7 +217,7 @@ export function samplePackets(): NamedPacket[] {
     ['icmp6', 0x86dd, ping6],
     ['tcp', 0x0800, ip4Packet(outer, 6, segment(outer), { dontFragment: true })],
     ['tcp over IPv6', 0x86dd, ip6Packet(outer6, 6, segment(outer6))],
-    ['udp', 0x0800, ip4Packet(outer, 17, udpDatagram(outer, [500, 500], counting(20)), { dscp: 4 })],
+    ['udp', 0x0800, ip4Packet(outer, 17, udpDatagram(outer, [514, 514], counting(20)), { dscp: 4 })],
     [
       'udp over IPv6',
       0x86dd,
@@ -253,6 +255,18 @@ export function samplePackets(): NamedPacket[] {
       ip6Packet(outer6, 58, icmp6Message(outer6, { type: 129, code: 0 }), { hopLimit: 1 }),
     ],
     ['unknown EtherType', 0x88cc, counting(30)],
+    ['ike', 0x0800, ip4Packet(outer, 17, udpDatagram(outer, [500, 500], everyPayloadMessage()))],
+    ['ike over IPv6', 0x86dd, ip6Packet(outer6, 17, udpDatagram(outer6, [40_001, 500], fragmentMessage()))],
+    ['ike of version 1', 0x0800, ip4Packet(outer, 17, udpDatagram(outer, [500, 500], version1Message()))],
+    [
+      'ike on port 4500',
+      0x0800,
+      ip4Packet(
+        outer,
+        17,
+        udpDatagram(outer, [4500, 4500], concatBytes(new Uint8Array(4), everyPayloadMessage())),
+      ),
+    ],
   ]
   return [
     ...ethernetOf.map(([name, etherType, packet]) => ({
