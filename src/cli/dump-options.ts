@@ -18,8 +18,8 @@ export interface DumpOptions {
   readonly dump?: DumpForm
   readonly explain: boolean
   readonly json: boolean
-  /** Where the keys of ESP and AH are. */
-  readonly keys?: string
+  /** Where the keys of ESP, AH and IKE are. */
+  readonly keys: readonly string[]
   readonly unverified: boolean
   readonly filter: string
 }
@@ -44,6 +44,7 @@ export function parseDumpOptions(args: readonly string[]): DumpOptions {
     timeFormat: 'time',
     explain: false,
     json: false,
+    keys: [],
     unverified: false,
     filter: '',
   }
@@ -96,7 +97,7 @@ function setLong(draft: Draft, word: string, next: () => string | undefined): vo
   else if (word === '--keys' || word.startsWith('--keys=')) {
     const value = word === '--keys' ? next() : word.slice('--keys='.length)
     if (value === undefined || value === '') throw new UsageError('--keys needs a file, or "running"')
-    draft.keys = value
+    draft.keys = [...draft.keys, value]
   } else {
     const meant = suggest(word, longOptions)
     throw new UsageError(`no option ${word}${meant === undefined ? '' : `: did you mean ${meant}?`}`)
@@ -178,6 +179,6 @@ function checkTogether(draft: Draft): void {
     throw new UsageError('no source: give -r FILE or -i INTERFACE')
   if (draft.writeFile !== undefined && (draft.explain || draft.json))
     throw new UsageError('-w writes packets, not text: leave out --explain and --json')
-  if (draft.unverified && draft.keys === undefined)
+  if (draft.unverified && draft.keys.length === 0)
     throw new UsageError('--unverified is about packets that keys open: give --keys')
 }

@@ -12,7 +12,7 @@ import type { CliIo } from './io.js'
 import { keysHelp } from './keys-help.js'
 
 export const help: string = `usage: warren dump (-r FILE | -i INTERFACE) [-AelnNOpqStvxX] [-c COUNT] [-s SNAPLEN] [-w FILE]
-                   [--explain] [--json] [--keys FILE [--unverified]] [EXPRESSION]
+                   [--explain] [--json] [--keys FILE]... [--unverified] [EXPRESSION]
 
 Prints packets as OpenBSD's tcpdump does, from a pcap or pcapng file (- for standard input), or live from an interface
 of this machine (Linux, with the right to open a packet socket).
@@ -73,7 +73,7 @@ async function dump(given: DumpOptions, filter: PacketFilter | undefined, io: Cl
   // Live, and for the eye only: as much of each packet as OpenBSD's tcpdump looks at; an ICV covers all of it.
   const snaplen =
     given.snaplen ??
-    (live && given.writeFile === undefined && given.keys === undefined ? DEFAULT_SNAPLEN : undefined)
+    (live && given.writeFile === undefined && given.keys.length === 0 ? DEFAULT_SNAPLEN : undefined)
   const options = snaplen === undefined ? given : { ...given, snaplen }
   const output = new BufferedOutput(io.stdout)
   const stop = live ? stopOnSignals(source) : () => undefined
@@ -100,7 +100,7 @@ async function openerFor(
   { keys, unverified, writeFile }: DumpOptions,
   io: CliIo,
 ): Promise<Opener | undefined> {
-  if (keys === undefined) return undefined
+  if (keys.length === 0) return undefined
   // Loaded only when wanted: lines are to begin at once.
   const { loadKeys, openerOf, writeKeysBeside } = await import('./keys.js')
   if (writeFile === undefined || writeFile === '-') return openerOf({ keys, unverified })

@@ -20,7 +20,7 @@ import {
 import type { CliIo } from './io.js'
 import { keysHelp } from './keys-help.js'
 
-export const help: string = `usage: warren explain [--json] [--link TYPE] [--keys FILE [--unverified]] HEX | FILE | -
+export const help: string = `usage: warren explain [--json] [--link TYPE] [--keys FILE]... [--unverified] HEX | FILE | -
 
 Names every byte range of a packet: field, value, meaning, and the section of the standard that says so. Lengths and
 checksums are checked, packets inside packets are followed, and what is cut off is said.
@@ -44,7 +44,7 @@ interface Words {
   readonly json: boolean
   readonly linkType?: number
   readonly words: readonly string[]
-  readonly keys?: string
+  readonly keys: readonly string[]
   readonly unverified: boolean
 }
 
@@ -57,7 +57,7 @@ export async function run(args: string[], io: CliIo): Promise<number> {
   }
   try {
     const words = parseWords(args)
-    const opener = words.keys === undefined ? undefined : await (await import('./keys.js')).openerOf(words)
+    const opener = words.keys.length === 0 ? undefined : await (await import('./keys.js')).openerOf(words)
     const { several, explanations } = await gather(words, io, opener)
     return await write(explanations, { json: words.json, several }, io)
   } catch (error) {
@@ -74,7 +74,7 @@ export async function run(args: string[], io: CliIo): Promise<number> {
 function parseWords(args: readonly string[]): Words {
   let json = false
   let linkType: number | undefined
-  let keys: string | undefined
+  const keys: string[] = []
   let unverified = false
   const words: string[] = []
   for (let i = 0; i < args.length; i++) {
@@ -91,8 +91,9 @@ function parseWords(args: readonly string[]): Words {
         throw new UsageError(`no link type "${name}"${hint}`)
       }
     } else if (word === '--keys' || word.startsWith('--keys=')) {
-      keys = word === '--keys' ? args[++i] : word.slice('--keys='.length)
-      if (keys === undefined || keys === '') throw new UsageError('--keys needs a file, or "running"')
+      const value = word === '--keys' ? args[++i] : word.slice('--keys='.length)
+      if (value === undefined || value === '') throw new UsageError('--keys needs a file, or "running"')
+      keys.push(value)
     } else if (word === '--unverified') unverified = true
     else if (word.startsWith('-') && word !== '-') {
       const meant = suggest(word, ['--json', '--link', '--keys', '--unverified', '--help'])
@@ -100,14 +101,14 @@ function parseWords(args: readonly string[]): Words {
     } else words.push(word)
   }
   if (words.length === 0) throw new UsageError('nothing to explain: expected HEX, FILE or -')
-  if (unverified && keys === undefined)
+  if (unverified && keys.length === 0)
     throw new UsageError('--unverified is about packets that keys open: give --keys')
   return {
     json,
     words,
     unverified,
+    keys,
     ...(linkType === undefined ? {} : { linkType }),
-    ...(keys === undefined ? {} : { keys }),
   }
 }
 

@@ -1,10 +1,11 @@
-/** `--keys`: where `dump` and `explain` have the keys of ESP and AH from, and where `-w` and `--pcap` put them. */
+/** `--keys`: where `dump` and `explain` have the keys of ESP, AH and IKE from, and where `-w` and `--pcap` put them. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseIpAddress, WarrenError } from '../base/index.js'
 import { nodeProvider } from '../crypto/node-provider.js'
-import { EspOpener } from '../inspect/keys/esp-opener.js'
-import { formatEspSa, parseEspSa, type SaKeys, saKeysOf } from '../inspect/keys/esp-sa.js'
+import { joinKeys, KeyOpener, type Keys, parseKeys } from '../inspect/keys/both.js'
+import { formatEspSa, saKeysOf } from '../inspect/keys/esp-sa.js'
+import { formatIkev2Table } from '../inspect/keys/ikev2-table.js'
 import type { DaemonSaKeys } from '../linux/daemon.js'
 import { checkSecret } from './secret-file.js'
 
@@ -12,17 +13,24 @@ import { checkSecret } from './secret-file.js'
 const RUNNING = /^running(?::(.+))?$/
 
 export interface KeyOptions {
-  readonly keys?: string
+  /** Files, or `running`; none: no keys were asked for. */
+  readonly keys: readonly string[]
   readonly unverified?: boolean
 }
 
 /** Throws `WarrenError` KEYS_FILE, CONFIG_PERMISSIONS, INSPECT_KEYS; of the running one LINUX_*. */
-export async function loadKeys(source: string): Promise<SaKeys[]> {
+export async function loadKeys(sources: readonly string[]): Promise<Keys> {
+  const all: Keys[] = []
+  for (const source of sources) all.push(await loadFrom(source))
+  return joinKeys(all)
+}
+
+async function loadFrom(source: string): Promise<Keys> {
   const running = RUNNING.exec(source)
-  if (running === null) return parseEspSa(readKeys(source), source)
+  if (running === null) return parseKeys(readKeys(source), source)
   const { askControl, DEFAULT_SOCKET } = await import('../linux/control-socket.js')
   const sas = (await askControl(running[1] ?? DEFAULT_SOCKET, 'keys')) as DaemonSaKeys[]
-  return sas.map(({ spi, source: from, destination, encryption, authentication }) =>
+  const known = sas.map(({ spi, source: from, destination, encryption, authentication }) =>
     saKeysOf({
       spi,
       source: parseIpAddress(from)!,
@@ -31,6 +39,7 @@ export async function loadKeys(source: string): Promise<SaKeys[]> {
       ...(authentication === undefined ? {} : { authentication: secret(authentication) }),
     }),
   )
+  return { sas: known, ikeSas: [] }
 }
 
 const secret = <Id extends string>({
@@ -59,42 +68,57 @@ function readKeys(file: string): string {
 }
 
 /** Undefined: no keys were asked for. */
-export async function openerOf({ keys, unverified }: KeyOptions): Promise<EspOpener | undefined> {
-  if (keys === undefined) return undefined
-  return new EspOpener(await loadKeys(keys), nodeProvider, { unverified: unverified ?? false })
+export async function openerOf({ keys, unverified }: KeyOptions): Promise<KeyOpener | undefined> {
+  if (keys.length === 0) return undefined
+  return new KeyOpener(await loadKeys(keys), nodeProvider, { unverified: unverified ?? false })
 }
 
+/** Wireshark's files of a profile, with what it has to be told. */
+const ESP_OPTIONS = '-o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE '
+const PROFILE = '~/.config/wireshark/profiles/warren'
+
 /**
- * Writes the keys beside a capture, as `CAPTURE.esp_sa`, for its owner alone, and says how Wireshark takes them. Nothing
- * where there are none, or where they are `from` that very file.
+ * Writes the keys beside a capture, as `CAPTURE.esp_sa` and `CAPTURE.ikev2_decryption_table`, for its owner alone, and
+ * says how Wireshark takes them. Nothing where there are none, or where they are `from` that very file.
  */
 export function writeKeysBeside(
   capture: string,
-  keys: readonly SaKeys[],
+  { sas, ikeSas }: Keys,
   say: (line: string) => void,
-  from?: string,
+  from: readonly string[] = [],
 ): void {
-  const file = `${capture}.esp_sa`
-  if (keys.length === 0 || (from !== undefined && resolve(from) === resolve(file))) return
+  const tables = [
+    { name: 'esp_sa', text: sas.length === 0 ? '' : formatEspSa(sas) },
+    { name: 'ikev2_decryption_table', text: ikeSas.length === 0 ? '' : formatIkev2Table(ikeSas) },
+  ].filter(
+    ({ name, text }) => text !== '' && !from.some((one) => resolve(one) === resolve(`${capture}.${name}`)),
+  )
+  if (tables.length === 0) return
+  for (const { name, text } of tables) writeSecret(`${capture}.${name}`, text)
+  const files = tables.map(({ name }) => shellWord(`${capture}.${name}`))
+  const shown = shellWord(capture)
+  const them = files.length === 1 ? 'it' : 'them'
+  say(`the keys are in ${files.join(' and ')}: who has ${them} reads the packets. Warren shows them with`)
+  const verbose = ikeSas.length > 0 ? '-v ' : ''
+  say(`  warren dump ${verbose}-r ${shown} ${files.map((file) => `--keys ${file}`).join(' ')}`)
+  say('and Wireshark, or tshark with the same options, with')
+  for (const { name } of tables)
+    say(`  install -D -m 600 ${shellWord(`${capture}.${name}`)} ${PROFILE}/${name}`)
+  const options = tables.some(({ name }) => name === 'esp_sa') ? ESP_OPTIONS : ''
+  say(`  wireshark -C warren ${options}-r ${shown}`)
+}
+
+function writeSecret(file: string, text: string): void {
   try {
     // A new file: one that stands there may be read by others, or lead elsewhere.
     rmSync(file, { force: true })
-    writeFileSync(file, formatEspSa(keys), { mode: 0o600, flag: 'wx' })
+    writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
   } catch (error) {
     throw new WarrenError('KEYS_FILE', 'could not write the keys', {
       where: file,
       found: (error as NodeJS.ErrnoException).code ?? String(error),
     })
   }
-  const [shown, shownFile] = [capture, file].map(shellWord)
-  const profile = '~/.config/wireshark/profiles/warren/esp_sa'
-  say(`the keys are in ${file}: who has it reads the packets. Warren shows them with`)
-  say(`  warren dump -r ${shown} --keys ${shownFile}`)
-  say('and Wireshark, or tshark with the same options, with')
-  say(`  install -D -m 600 ${shownFile} ${profile}`)
-  say(
-    `  wireshark -C warren -o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE -r ${shown}`,
-  )
 }
 
 const shellWord = (text: string): string =>

@@ -31,8 +31,8 @@ It needs no root, no network and nothing of the kernel; time is virtual, and the
   --bare          play, console: a host where nothing is configured yet and no virtual machine exists
   --keep-going    play: goes on after a command that failed
   --json          the same facts for a program
-  --pcap FILE     also writes the bridge's packets as pcapng, and where IPsec was used the keys as FILE.esp_sa, which
-                  Wireshark and \`warren dump --keys\` read
+  --pcap FILE     also writes the bridge's packets as pcapng, and where IPsec was used the keys as FILE.esp_sa and
+                  FILE.ikev2_decryption_table, which Wireshark and \`warren dump --keys\` read
   --seed N        another run of the dice (default 1)
   -v, -X          NAME: more of each packet; its bytes
 
@@ -277,7 +277,9 @@ async function save(file: string, parts: Parameters<typeof captureOf>[0], io: Cl
   const sas = parts
     .flatMap(({ lab }) => lab.securityAssociations)
     .filter(({ protocol }) => protocol !== 'ipip')
-  if (sas.length === 0) return
+  const ikeSas = parts.flatMap(({ lab }) => lab.ikeSas)
+  if (sas.length === 0 && ikeSas.length === 0) return
   const { writeKeysBeside } = await import('./keys.js')
-  writeKeysBeside(file, sas.map(saKeysOf), (line) => io.stderr.write(`warren lab: ${line}\n`))
+  const keys = { sas: sas.map(saKeysOf), ikeSas }
+  writeKeysBeside(file, keys, (line) => io.stderr.write(`warren lab: ${line}\n`))
 }

@@ -6,6 +6,8 @@
  */
 import { type Instant, microseconds, SeededRandom } from '../base/index.js'
 import type { ManualSa } from '../engine/ipsec/sa.js'
+import { type IkeSaKeys, ikeKeysOf, type KnownIkeSa } from '../inspect/keys/ikev2-table.js'
+import { hexOf } from '../wire/field.js'
 import { LabClock } from './clock.js'
 import type { BridgeDevice } from './devices.js'
 import type { LinkFaults } from './link.js'
@@ -54,6 +56,7 @@ export class Lab {
   frameCount = 0
   /** Every security association that a machine had: with their keys the frames are opened. */
   readonly securityAssociations: ManualSa[] = []
+  readonly #ikeSas = new Map<string, IkeSaKeys>()
   /** Called with each frame as it is taken in. */
   onFrame?: (frame: BridgeFrame) => void
 
@@ -83,6 +86,18 @@ export class Lab {
 
   remember(sa: ManualSa): void {
     if (this.securityAssociations.length < SA_LIMIT) this.securityAssociations.push(sa)
+  }
+
+  /** Every IKE SA that a machine had, with its keys. */
+  get ikeSas(): IkeSaKeys[] {
+    return [...this.#ikeSas.values()]
+  }
+
+  rememberIke(sas: readonly KnownIkeSa[]): void {
+    for (const sa of sas) {
+      const name = hexOf(sa.spis.initiator, 0, 8) + hexOf(sa.spis.responder, 0, 8)
+      if (!this.#ikeSas.has(name) && this.#ikeSas.size < SA_LIMIT) this.#ikeSas.set(name, ikeKeysOf(sa))
+    }
   }
 
   /** Keeps what passes a bridge of the host. */

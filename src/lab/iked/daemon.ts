@@ -175,6 +175,7 @@ export class Iked {
 
   #drain(now: Instant): void {
     const ike = this.#ike
+    this.#host.lab.rememberIke(ike.sessions())
     /** iked says that an SA is established once its answer is on its way. */
     let established: IkeNews | undefined
     for (let output = ike.poll(); output !== undefined; output = ike.poll())
