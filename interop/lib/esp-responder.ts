@@ -68,7 +68,7 @@ const SOCK_DGRAM = 2
 const HEADROOM = 256
 const LONGEST = 65_535 + HEADROOM + 320
 const WINDOW = 64
-const WAIT_MS = 1500
+const WAIT_MS = 4000
 
 function openUdp(local: IpAddress, remote: IpAddress): number {
   const c = libc()
@@ -132,8 +132,11 @@ class Pair {
 
   #seal(packet: Uint8Array): void {
     const buffer = PacketBuffer.copyOf(packet, packet[0]! >>> 4 === 4 ? 4 : 6, HEADROOM, 2048)
-    if (this.#outbound.process(buffer) !== PASS) this.#wrong.push('not sealed')
-    else this.#send(buffer)
+    if (this.#outbound.process(buffer) === PASS) this.#send(buffer)
+    else {
+      this.#wrong.push('not sealed')
+      this.waiting = 0
+    }
   }
 
   dummy(size: number): void {

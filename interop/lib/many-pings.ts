@@ -3,7 +3,7 @@
  * every Debian. It reads `FAMILY SOURCE DESTINATION SIZE` a line and prints the lines that got no whole answer.
  */
 export const MANY_PINGS: string = String.raw`use strict; use Socket qw(:all);
-my ($window, $wait) = (32, 1.5);
+my ($window, $wait) = (32, 4);
 my (%socket, @lines);
 sub opened {
   my ($family, $source) = @_;
