@@ -1,6 +1,7 @@
 export * from './hostname-if.js'
 export * from './hostname-if-tunnel.js'
 export * from './ifconfig-arguments.js'
+export * from './iked/index.js'
 export * from './ipsec-conf/index.js'
 export * from './ipsec-tunnel.js'
 export * from './load.js'

@@ -1,0 +1,8 @@
+export type { IkedProposal } from './algorithms.js'
+export * from './conf.js'
+export { type DescribeOptions, describeIked, describePolicy } from './describe.js'
+export { type IkedHostView, toIkePolicies } from './ike-policies.js'
+export { loadIkedConf } from './load.js'
+export { type IkedConfOptions, parseIkedConf } from './parse.js'
+export { type MendedConf, mendSlips } from './slips.js'
+export { expandTag, type TagVariables } from './tag.js'
