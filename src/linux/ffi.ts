@@ -60,6 +60,7 @@ export interface Libc {
   ftruncate(fd: number, length: number): number
   /** memmove(3) with 0 bytes: where an array lies. */
   address_of(array: Uint8Array, same: Uint8Array, nothing: 0): number | bigint
+  sched_yield(): number
   if_nametoindex(name: string): number
   /** The errno of this thread's last call. */
   errno(): number
@@ -96,6 +97,7 @@ const PROTOTYPES: Record<
   memfd_create: ['int', ['const char*', 'uint']],
   ftruncate: ['int', ['int', 'long']],
   address_of: ['size_t', ['void*', 'void*', 'size_t'], 'memmove'],
+  sched_yield: ['int', []],
   if_nametoindex: ['uint', ['const char*']],
 }
 

@@ -5,6 +5,7 @@
  *     interface ── read ──▶ outbound transform ──▶ carrier's batch ── sendmmsg ──▶
  *     interface ◀─ write ── source filter ◀── inbound transform ◀── recvmmsg ── carrier
  */
+import { availableParallelism } from 'node:os'
 import { Counters } from '../base/index.js'
 import { type CryptoProvider, nodeProvider } from '../crypto/index.js'
 import type { PolicySpec, ReachedLifetime } from '../proto/machine.js'
@@ -26,6 +27,7 @@ import type {
 } from './messages.js'
 import { Outbound } from './outbound.js'
 import { PlanePath } from './path.js'
+import { Patience } from './patience.js'
 import { PlaneInterface } from './plane-interface.js'
 import { PlanePolicies } from './policies.js'
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './sockaddr.js'
@@ -35,6 +37,8 @@ import type { RouteLookup } from './source-filter.js'
 const LOOP_CHECK_MS = 1000
 /** Paths whose lifetimes are looked at a round; the others have their turn in the next. */
 const LIFETIMES_A_ROUND = 64
+/** Enough to know what one costs: half a millisecond. */
+const MEASURED_LOOKS = 200
 
 export interface PlaneEvents {
   readonly control: ControlTaker
@@ -67,11 +71,16 @@ export class DataPlane {
   #stale = true
   #others: readonly OtherTunnel[] = []
   #loopsUntil = 0
+  readonly #patience: Patience
+  /** The last round had something to do, and when one had. */
+  #worked = false
+  #lastMs = 0
 
   constructor(wakeFd: number, lookup: RouteLookup, events: PlaneEvents) {
     this.#wakeFd = wakeFd
     this.#lookup = lookup
     this.#events = events
+    this.#patience = new Patience(this.#measureLook())
     const libcrypto = loadLibcrypto()
     libcrypto?.lend(this.#arena.memory)
     this.#crypto = libcrypto ?? nodeProvider
@@ -170,9 +179,11 @@ export class DataPlane {
   round(timeoutMs: number): void {
     if (this.#stale) this.#buildPollTable()
     const { view, base, pollFds } = this.#arena
-    const ready = this.#c.poll(base + pollFds, this.#polled.length + 1, timeoutMs)
+    const ready = this.#wait(base + pollFds, timeoutMs)
+    this.#worked = ready > 0
     if (ready <= 0) return
     const nowMs = Date.now()
+    this.#lastMs = nowMs
     if (nowMs >= this.#loopsUntil) this.#findLoops(nowMs)
     if ((view.getUint16(pollFds + 6, LITTLE_ENDIAN) & POLLIN) !== 0) this.#takeWake()
     const polled = this.#polled
@@ -187,6 +198,34 @@ export class DataPlane {
       } else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#lose(side, 'removed')
     }
     this.#lookAtLifetimes()
+  }
+
+  /** poll(2); after work it is looked some times more before the thread sleeps. */
+  #wait(fds: number, timeoutMs: number): number {
+    const c = this.#c
+    const count = this.#polled.length + 1
+    const looks = this.#worked ? this.#patience.looks(this.#lastMs) : 0
+    for (let i = 0; i < looks; i++) {
+      const ready = c.poll(fds, count, 0)
+      if (ready !== 0) return ready
+      c.sched_yield()
+    }
+    this.#patience.inVain(looks)
+    return c.poll(fds, count, timeoutMs)
+  }
+
+  /** Microseconds of one look. With one core there is nobody to look for: who would answer has to run. */
+  #measureLook(): number {
+    if (availableParallelism() < 2) return Number.POSITIVE_INFINITY
+    const { view, base, waitFd } = this.#arena
+    view.setInt32(waitFd, this.#wakeFd, LITTLE_ENDIAN)
+    view.setUint32(waitFd + 4, 0, LITTLE_ENDIAN)
+    const from = performance.now()
+    for (let i = 0; i < MEASURED_LOOKS; i++) {
+      this.#c.poll(base + waitFd, 1, 0)
+      this.#c.sched_yield()
+    }
+    return (1000 * (performance.now() - from)) / MEASURED_LOOKS
   }
 
   #lookAtLifetimes(): void {
