@@ -102,7 +102,13 @@ export function tokenize(text: string, file: string): Token[] {
     } else if (char === ' ' || char === '\t' || char === '\r') at++
     else if (char === '#') {
       // A backslash goes on with a comment, too: what is below it is no rule.
-      while (at < text.length && text[at] !== '\n' && !CONTINUED.test(text.slice(at, at + 40))) at++
+      while (at < text.length && text[at] !== '\n') {
+        const further = CONTINUED.exec(text.slice(at, at + 40))
+        at += further?.[0].length ?? 1
+        if (further === null) continue
+        line++
+        lineStart = at
+      }
     } else if (char === '"' || char === "'") {
       const quoted = readQuoted(text, at, `${file}:${line}:${at - lineStart + 1}`)
       push(quoted.text, at, true)

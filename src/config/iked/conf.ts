@@ -72,7 +72,7 @@ export type IkedAuth =
   /** `signature`: any. */
   | { readonly kind: 'signature'; readonly method: SignatureMethod | 'signature' }
 
-export interface IkedConfiguration extends ConfigurationValue {
+export interface IkedConfigurationValue extends ConfigurationValue {
   /** `config` serves, `request` asks. */
   readonly action: 'config' | 'request'
 }
@@ -106,7 +106,7 @@ export interface IkedPolicy {
   /** In seconds and bytes; 0: no limit. */
   readonly lifetime: { readonly seconds: number; readonly bytes: number }
   readonly auth: IkedAuth
-  readonly configuration: readonly IkedConfiguration[]
+  readonly configuration: readonly IkedConfigurationValue[]
   readonly iface?: string
   /** pf(4)'s; `expandTag` replaces its variables. */
   readonly tag?: string

@@ -6,7 +6,7 @@ import { parseKey, parseKeyFile } from '../ipsec-conf/keys.js'
 import {
   DEFAULT_LIFETIME,
   type IkedAuth,
-  type IkedConfiguration,
+  type IkedConfigurationValue,
   type IkedFlow,
   type IkedHost,
   type IkedPolicy,
@@ -294,9 +294,9 @@ class PolicyRule {
     return secret
   }
 
-  #configuration(): IkedConfiguration[] {
+  #configuration(): IkedConfigurationValue[] {
     const operands = this.#operands
-    const list: IkedConfiguration[] = []
+    const list: IkedConfigurationValue[] = []
     for (let action = this.#take('config', 'request'); action !== undefined; ) {
       const token = operands.word('an option of configuration')
       const option =
