@@ -1,6 +1,10 @@
 /** Exchanges of two machines as packets with their keys, for the tests of this room and those beside Wireshark. */
-import type { Ipv4Address } from '../../base/index.js'
-import type { IkePolicy } from '../../proto/ikev2/index.js'
+import { generateKeyPairSync } from 'node:crypto'
+import { seconds as duration, type Ipv4Address } from '../../base/index.js'
+import { loadPrivateKey, type PrivateKey } from '../../crypto/index.js'
+import { issueCertificate } from '../../crypto/node/issue.js'
+import { parseName } from '../../crypto/x509/name.js'
+import type { Credentials, IkePolicy } from '../../proto/ikev2/index.js'
 import { IKE_SUITE, type Link, pair, perfect } from '../../proto/ikev2/testing.js'
 import { type IkeSaKeys, ikeKeysOf } from '../keys/ikev2-table.js'
 import { ip4Packet, udpDatagram } from '../testing/packets.js'
@@ -12,21 +16,32 @@ export interface IkeCapture {
   readonly link: Link
 }
 
-/** Runs two machines for `seconds` of virtual time; `then` is called when both are established. */
-export function ikeCapture(
-  overrides: Partial<IkePolicy> = {},
+export interface CaptureOptions {
+  /** Of both sides. */
+  readonly policy?: Partial<IkePolicy>
+  /** Of virtual time, from the start on. */
+  readonly seconds?: number
+  /** At the end the first side says goodbye. */
+  readonly ends?: boolean
+  readonly credentials?: Parameters<typeof pair>[3]
+}
+
+/** Runs two machines, and keeps what they send. */
+export function ikeCapture({
+  policy = {},
   seconds = 10,
-  then: (link: Link) => void = () => undefined,
-  credentials: Parameters<typeof pair>[3] = [],
-): IkeCapture {
-  const link = pair(overrides, overrides, 7, credentials)
+  ends = false,
+  credentials = [],
+}: CaptureOptions = {}): IkeCapture {
+  const link = pair(policy, policy, 7, credentials)
   const packets: Uint8Array[] = []
   const keys = new Map<string, IkeSaKeys>()
   link.fault = (datagram, random) => {
     const { carrier, payload } = datagram
     if (carrier.kind === 'udp') {
-      const ends = [carrier.local as Ipv4Address, carrier.remote as Ipv4Address] as const
-      packets.push(ip4Packet(ends, 17, udpDatagram(ends, [carrier.localPort, carrier.remotePort], payload)))
+      const pairOfEnds = [carrier.local as Ipv4Address, carrier.remote as Ipv4Address] as const
+      const udp = udpDatagram(pairOfEnds, [carrier.localPort, carrier.remotePort], payload)
+      packets.push(ip4Packet(pairOfEnds, 17, udp))
     }
     return perfect(datagram, random)
   }
@@ -40,10 +55,57 @@ export function ikeCapture(
     return false
   }
   link.start()
-  link.run(seconds, () => remember() || link.sides.every(({ established }) => established > 0))
-  then(link)
   link.run(seconds, remember)
+  if (ends) {
+    link.sides[0].machine.stop(link.now)
+    link.flush(link.sides[0])
+    link.run(2, remember)
+  }
   return { packets, keys: [...keys.values()], link }
+}
+
+/** All that happens to an IKE SA: both kinds of rekeying, a question whether the peer lives, the end. */
+export const wholeLife: CaptureOptions = {
+  seconds: 100,
+  ends: true,
+  policy: {
+    ikeLifetime: duration(70),
+    childLifetime: { seconds: 40 },
+    deadPeerAfter: duration(20),
+  },
+}
+
+/** Signatures with a certificate that needs fragments. `certificate`: DER. */
+export function signedCapture(certificate: Uint8Array, policy: Partial<IkePolicy> = {}): IkeCapture {
+  const [a, b] = [0, 1].map(() => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    return loadPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' }) as string)
+  }) as [PrivateKey, PrivateKey]
+  const credentials = (own: PrivateKey, other: PrivateKey): Credentials => ({
+    own: () => ({ key: own, certificates: [{ encoding: 4, data: certificate }] }),
+    peer: () => other.publicKey,
+    authorities: () => new Uint8Array(20).fill(7),
+  })
+  const sign = { localAuth: { kind: 'signature' }, remoteAuth: { kind: 'signature' } } as const
+  return ikeCapture({ policy: { ...sign, ...policy }, credentials: [credentials(a, b), credentials(b, a)] })
+}
+
+/** A certificate of 1,000 bytes and more, by an authority of its own. */
+export function testCertificate(): Uint8Array {
+  const key = (): PrivateKey => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    return loadPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' }) as string)
+  }
+  return issueCertificate(
+    {
+      serial: Uint8Array.of(1, 2, 3),
+      subject: parseName('/CN=alice.example')!,
+      spki: key().publicKey.spki,
+      notBefore: 1_577_836_800_000,
+      notAfter: 1_893_456_000_000,
+    },
+    { name: parseName('/O=Warren/CN=ca')!, key: key() },
+  )
 }
 
 /** Every encryption of IKE SAs, with what it needs. */

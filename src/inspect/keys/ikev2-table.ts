@@ -233,7 +233,9 @@ export function formatIkev2Table(keys: readonly IkeSaKeys[]): string {
       if (NOT_IN_WIRESHARK.includes(sa.encryption)) return `#warren ${exact}\n`
       if (sa.integrity === undefined || !NOT_VERIFIED_BY_WIRESHARK.includes(sa.integrity)) return `${exact}\n`
       const { integrity, ...others } = sa
-      const blind = { ...others, uncheckedIcv: macAlgorithm(integrity).icvLength }
+      const none = new Uint8Array(0)
+      const uncheckedIcv = macAlgorithm(integrity).icvLength
+      const blind = { ...others, integrityKeys: [none, none] as const, uncheckedIcv }
       return `#warren ${exact}\n${lineOf(blind)}\n`
     })
   return [...new Set(lines)].join('')

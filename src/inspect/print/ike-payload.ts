@@ -84,10 +84,12 @@ export function payloadText(payload: IkePayload, line: string): string {
 function proposalText({ number, protocol, spi, transforms }: IkeProposal, line: string): string {
   const name = protocol === IkeProtocol.ike ? 'IKE' : (ikeProtocolNames[protocol] ?? '(unknown)')
   const head = `${line}proposal: ${number} proto: ${name} spisz: ${spi.length} xforms: ${transforms.length}`
-  const lines = transforms.map(({ type, id, keyLength }) => {
+  const lines = transforms.map(({ type, id, keyLength, attributes = [] }) => {
     const kind = transformTypeNames[type] ?? `${type}(unknown)`
     const what = transformIdNames(type)?.[id] ?? `${id}(unknown)`
-    return `${line}    transform: ${kind} ID: ${what}${keyLength === undefined ? '' : ` KEY_LENGTH = ${keyLength}`}`
+    const length = keyLength === undefined ? '' : ` KEY_LENGTH = ${keyLength}`
+    const others = attributes.map((one) => ` attribute ${one.type}`).join('')
+    return `${line}    transform: ${kind} ID: ${what}${length}${others}`
   })
   return `${head}${spiText(spi)}${lines.join('')}`
 }
