@@ -144,7 +144,10 @@ const notify: Body = (bytes, start, end) => {
   })
   return [
     ...remarked,
-    ...rest(bytes, at, spiEnd, 'SPI', notifyRef(type), { meaning: 'of the SA that this is about' }),
+    ...rest(bytes, at, spiEnd, 'SPI', notifyRef(type), {
+      field: 'spi',
+      meaning: 'of the SA that this is about',
+    }),
     ...notifyData(type, bytes, spiEnd, end),
   ]
 }
@@ -160,7 +163,7 @@ const deletion: Body = (bytes, start, end) => {
   const spis: FieldRange[] = []
   let here = at
   for (; size > 0 && here + size <= end && spis.length < Math.min(count, MOST_SPIS); here += size)
-    spis.push(bytesField('spi', 'SPI', bytes, here, here + size, { ref: ikeDelete.ref }))
+    spis.push(bytesField('deletedSpi', 'SPI', bytes, here, here + size, { ref: ikeDelete.ref }))
   const remarked = fields.map((field) =>
     field.field === 'spis' && count * size !== end - at
       ? { ...field, problem: `found ${count} of ${size} bytes, expected ${end - at} bytes in all` }

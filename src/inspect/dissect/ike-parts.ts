@@ -11,6 +11,7 @@ import {
   ikeSelector,
   ikeTransform,
   ikeTs,
+  KEY_LENGTH_ATTRIBUTE,
   SelectorType,
 } from '../../wire/ike/index.js'
 import { addressText } from '../ike/text.js'
@@ -87,7 +88,10 @@ export function walkProposals(walk: Walk, extent: Extent): void {
     (at) => readUint16(bytes, at + ikeProposal.offset.length),
     (body, { start, end }) => {
       const spiEnd = Math.min(end, body + (bytes[start + ikeProposal.offset.spiSize] ?? 0))
-      return rest(bytes, body, spiEnd, 'SPI', ikeProposal.ref, { meaning: 'of whoever sends this' })
+      return rest(bytes, body, spiEnd, 'SPI', ikeProposal.ref, {
+        field: 'spi',
+        meaning: 'of whoever sends this',
+      })
     },
     (part, at) => walkTransforms(walk, { ...part, start: at }),
   )
@@ -106,18 +110,26 @@ function walkTransforms(walk: Walk, extent: Extent): void {
   )
 }
 
+/** The transform has fields of these names itself. */
+const ATTRIBUTE_FIELDS: Readonly<Record<string, string>> = {
+  short: 'attributeFormat',
+  type: 'attributeType',
+  value: 'attributeValue',
+}
+
 function attributes(bytes: Uint8Array, start: number, end: number): FieldRange[] {
   const all: FieldRange[] = []
   for (let at = start; at < end; ) {
     const { fields, at: value } = fixedPart(ikeAttribute, bytes, at, end)
     const isShort = (bytes[at]! & 0x80) !== 0
     const type = end - at < 2 ? -1 : readUint16(bytes, at) & 0x7fff
+    const isLength = isShort && type === KEY_LENGTH_ATTRIBUTE
     all.push(
-      ...fields.map((field) =>
-        field.field === 'value' && isShort && type === 14
-          ? { ...field, label: 'Key length', meaning: 'bits' }
-          : field,
-      ),
+      ...fields.map((field) => ({
+        ...field,
+        ...(isLength && field.field === 'value' ? { label: 'Key length', meaning: 'bits' } : {}),
+        field: ATTRIBUTE_FIELDS[field.field] ?? field.field,
+      })),
     )
     if (end - at < ikeAttribute.minimumLength) break
     const stop = isShort ? value : Math.min(end, value + readUint16(bytes, at + 2))

@@ -99,8 +99,8 @@ describe('the article', () => {
       .filter(({ name }) => name === 'ikeTransform')
       .map(({ fields }) => fields.map(({ field, value, meaning }) => `${field} ${value} ${meaning ?? ''}`))
     assert.ok(meanings[0]!.includes('id 12 ENCR_AES_CBC'))
-    assert.ok(meanings[0]!.includes('value 256 bits'))
-    assert.ok(meanings[1]!.includes('value 192 bits'))
+    assert.ok(meanings[0]!.includes('attributeValue 256 bits'))
+    assert.ok(meanings[1]!.includes('attributeValue 192 bits'))
   })
 })
 
