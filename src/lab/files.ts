@@ -1,7 +1,32 @@
 /** The files of an OpenBSD 6.6 machine that the article's commands read or write. */
 import type { InitialFiles } from 'just-bash'
+import { machineKey } from './iked/machine-keys.js'
 
 const SCRIPT = 0o555
+
+/** Empty folders of etc.tgz, with their modes. */
+export const BASE_FOLDERS: readonly string[] = [
+  ...['ca', 'certs', 'crls', 'export', 'private'].flatMap((name) => [
+    `/etc/iked/${name}`,
+    `/etc/isakmpd/${name}`,
+  ]),
+  ...['fqdn', 'ipv4', 'ipv6', 'ufqdn'].flatMap((name) => [
+    `/etc/iked/pubkeys/${name}`,
+    `/etc/isakmpd/pubkeys/${name}`,
+  ]),
+  '/etc/ssl/vpn',
+]
+
+/** What make_keys of rc(8) has made at the first boot: iked's keys are a copy of isakmpd's. */
+export function keyFiles(
+  hostname: string,
+): { readonly path: string; readonly mode: number; text(): string }[] {
+  const name = hostname.split('.')[0] ?? ''
+  return ['/etc/isakmpd', '/etc/iked'].flatMap((folder) => [
+    { path: `${folder}/private/local.key`, mode: 0o600, text: () => machineKey(name).privateKey },
+    { path: `${folder}/local.pub`, mode: 0o644, text: () => machineKey(name).publicKey },
+  ])
+}
 
 export function baseFiles(hostname: string): InitialFiles {
   return {

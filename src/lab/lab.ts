@@ -4,7 +4,7 @@
  * `bare` is a host where nothing is configured yet; `Lab.testbed` is what the article has after its
  * post-installation section. Everything is driven by the lab's own clock.
  */
-import { type Instant, microseconds, SeededRandom } from '../base/index.js'
+import { type Instant, microseconds, parseIpAddress, SeededRandom } from '../base/index.js'
 import type { ManualSa } from '../engine/ipsec/sa.js'
 import { type IkeSaKeys, ikeKeysOf, type KnownIkeSa } from '../inspect/keys/ikev2-table.js'
 import { hexOf } from '../wire/field.js'
@@ -82,6 +82,18 @@ export class Lab {
 
   machine(name: string): LabMachine | undefined {
     return this.machines.get(name)
+  }
+
+  /** The machine of that name, or with that address. */
+  named(text: string): LabMachine | undefined {
+    const name = text.replace(/\.my\.domain$/, '')
+    const address = parseIpAddress(text)
+    return (
+      this.machines.get(name) ??
+      (address === undefined
+        ? undefined
+        : [...this.machines.values()].find(({ stack }) => stack.isLocal(address) && !address.isLoopback))
+    )
   }
 
   remember(sa: ManualSa): void {

@@ -14,7 +14,7 @@ import {
   VetherDevice,
 } from './devices.js'
 import { LabFileSystem } from './file-system.js'
-import { baseFiles } from './files.js'
+import { BASE_FOLDERS, baseFiles, keyFiles } from './files.js'
 import { VirtualHost } from './host.js'
 import type { Iked } from './iked/daemon.js'
 import { startIked } from './iked/service.js'
@@ -61,7 +61,7 @@ export class LabMachine extends VirtualHost {
     // Off until sysctl(8) says otherwise, as in OpenBSD 6.6.
     this.allow.gre = false
     this.allow.etherip = false
-    this.fs = fs ?? new LabFileSystem(baseFiles(this.hostname), clock)
+    this.fs = fs ?? newDisk(this.hostname, clock)
     this.sysctls = new SysctlTable(this)
     const { stack } = this
     this.pf = new PacketFilter(
@@ -223,4 +223,11 @@ export class LabMachine extends VirtualHost {
     this.#logging = written.catch(() => this.counters.add('log.failed'))
     return written.finally(release)
   }
+}
+
+function newDisk(hostname: string, clock: LabClock): LabFileSystem {
+  const fs = new LabFileSystem(baseFiles(hostname), clock)
+  for (const folder of BASE_FOLDERS) fs.mkdirSync(folder, { recursive: true })
+  for (const { path, mode, text } of keyFiles(hostname)) fs.writeFileLazy(path, text, { mode })
+  return fs
 }

@@ -23,6 +23,11 @@ export function protectOutput(
   if (ipsec === undefined || way.interface.kind === 'loopback') return 'clear'
   const policy = ipsec.covers(packet)
   if (policy === undefined) return 'clear'
+  // Asked before it is sealed, as OpenBSD does on enc(4): the answer is let in by the state that this makes.
+  if (core.filter?.('out', way.interface, packet, now) === false) {
+    core.counters.add('filter.out')
+    return 'blocked'
+  }
   const { start, end, kind } = packet
   const result = ipsec.protect(policy, packet, now)
   // `too-big` leaves the packet as it was: whoever sent it (TCP) hears what would fit.

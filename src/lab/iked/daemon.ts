@@ -5,9 +5,11 @@
 import { type Instant, WarrenError } from '../../base/index.js'
 import { type Credentials, Ike2Machine, type IkeNews, type IkePolicy } from '../../proto/ikev2/index.js'
 import type { UdpDatagram, UdpSocket } from '../../stack/index.js'
+import { IkeExchange } from '../../wire/ike/index.js'
 import type { LabMachine } from '../machine.js'
 import { IkedKernel } from './kernel.js'
 import { linesOf } from './news.js'
+import type { IkedStatistics } from './show.js'
 
 const IKE_PORT = 500
 const NAT_PORT = 4500
@@ -18,6 +20,10 @@ export const DAEMON_LOG = '/var/log/daemon'
 export interface IkedConfiguration {
   readonly policies: readonly IkePolicy[]
   readonly credentials: Credentials
+  /** Reads certificates, authorities and our own key again. */
+  readonly rereadCredentials?: () => void
+  /** Called once the daemon has done with it. */
+  readonly close?: () => void
   /** `set passive`: waits to be spoken to, whatever the policies say. */
   readonly passive?: boolean
   /** `set decouple`: nothing goes into the kernel. */
@@ -30,6 +36,17 @@ export class Iked {
   readonly kernel: IkedKernel
   /** Hears every line of the log, whatever its level: `ikectl monitor`, `iked -d`. */
   readonly listeners: Set<(text: string, verbose: boolean) => void> = new Set()
+  readonly statistics: IkedStatistics = {
+    created: 0,
+    established: 0,
+    failed: 0,
+    removed: 0,
+    rekeyed: 0,
+    childrenCreated: 0,
+    childrenRemoved: 0,
+    sent: 0,
+    received: 0,
+  }
   readonly #host: LabMachine
   #configuration: IkedConfiguration
   #passive: boolean
@@ -92,10 +109,12 @@ export class Iked {
     this.#socket.close()
     this.#stopListening()
     this.kernel.close()
+    this.#configuration.close?.()
   }
 
   /** `reload`: SAs of policies that are as they were stay. */
   reload(configuration: IkedConfiguration, now: Instant): void {
+    if (configuration.close !== this.#configuration.close) this.#configuration.close?.()
     this.#configuration = configuration
     if (configuration.passive !== undefined) this.#passive = configuration.passive
     this.#ike.reload(this.#policies(), configuration.credentials, now)
@@ -107,6 +126,32 @@ export class Iked {
     this.#ike.stop(now)
     this.#drain(now)
     this.#ike = this.#begin(now)
+  }
+
+  /** `reset id`: the SAs of that peer. */
+  resetId(id: string, now: Instant): void {
+    this.#ike.deletePeer(id, now)
+    this.#drain(now)
+  }
+
+  /** `reset policy`: none is left until the next reload; SAs end with theirs. */
+  resetPolicies(now: Instant): void {
+    this.reload({ ...this.#configuration, policies: [] }, now)
+  }
+
+  /** `reset all`: nothing is left but the daemon. */
+  resetAll(now: Instant): void {
+    this.resetPolicies(now)
+    this.resetCa()
+  }
+
+  /** `reset ca`: certificates and keys are read again. */
+  resetCa(): void {
+    this.#configuration.rereadCredentials?.()
+  }
+
+  get established(): number {
+    return this.#ike.sessions().filter(({ state }) => state === 'established').length
   }
 
   /** `passive` and `active` of ikectl(8). */
@@ -221,7 +266,23 @@ export class Iked {
   }
 
   #tell(news: IkeNews): void {
+    this.#count(news)
     for (const { text, verbose } of linesOf(news)) this.log(text, verbose)
+  }
+
+  #count(news: IkeNews): void {
+    const counts = this.statistics
+    if (news.kind === 'sent') counts.sent++
+    else if (news.kind === 'received') counts.received++
+    else if (news.kind === 'child') counts[news.up ? 'childrenCreated' : 'childrenRemoved']++
+    else if (news.kind === 'state') {
+      if (news.to === 'established') counts.established++
+      if (news.to === 'rekeyed') counts.rekeyed++
+      if (news.to !== 'closed') return
+      counts.removed++
+      if (news.from === 'half-open' || news.from === 'authenticating') counts.failed++
+    }
+    if (news.kind === 'received' && news.exchange === IkeExchange.ikeSaInit) counts.created++
   }
 
   #arm(now: Instant): void {

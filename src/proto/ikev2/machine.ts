@@ -28,7 +28,7 @@ import {
   NAT_PORT,
 } from './context.js'
 import { authenticate } from './establish.js'
-import { sameIdentity } from './identity.js'
+import { formatIdentity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, makeCookie, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
 import type { IkePolicy } from './policy.js'
@@ -148,6 +148,16 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     this.#failures.clear()
     for (const policy of policies) if (policy.initiate && !this.#isServed(policy)) this.#initiate(policy, now)
     this.#policiesDirty = true
+    this.#settle()
+  }
+
+  /** Ends the SAs of a peer, by its identity as logs show it, or by what stands behind its type there. */
+  deletePeer(id: string, now: Instant): void {
+    for (const session of [...this.#sessions.values()]) {
+      const name = session.peerId === undefined ? undefined : formatIdentity(session.peerId)
+      if (session.state === 'established' && (name === id || name?.endsWith(`/${id}`) === true))
+        session.delete('reset control message', now, true)
+    }
     this.#settle()
   }
 

@@ -1,0 +1,136 @@
+/**
+ * RSA keys of the lab’s machines, as rc(8) makes them at the first boot (make_keys): for IKE and nothing else, and known to
+ * everybody who has this source. Making them anew would take most of the time of a run, and no two runs would be alike.
+ */
+export interface MachineKey {
+  /** PEM: PKCS#1, and SubjectPublicKeyInfo. */
+  readonly privateKey: string
+  readonly publicKey: string
+}
+
+const KEYS: Readonly<Record<string, MachineKey>> = {
+  other: {
+    privateKey: `-----BEGIN RSA PRIVATE KEY-----
+MIIEowIBAAKCAQEAiI1dltowJf5tgX6Okr1PkM4WuHWel10Bec5FzJjHkIAR/e/T
+5/0Y8GbRgQBSbcNNjlHlTtLF7e6ykBJwCpdvRyTfuoAv0Ir3fR/gTIB24cAfSKR+
+3+YKtYUeJ/ErmU/FKm5CShpSKjh4oAExTNWiw7SnC8IRwdG+AA4SJdp74X5wxBZ3
+M/LDW7x7uMV8grEXwlYwqnwSyhAshgh9ZBUxyziZJihXo8OiASL7lskKZec8lQrs
+6HK7A8hkxp2rYyjIyA/Do9gDa/GB+/YN5R7LUi9xxdkBjzzYBSPHB3uw5p6ApSzD
+2QLKPBEXyUHZekTYO0e2lQlbhOYOn9HYbZUZEQIDAQABAoIBAB+s/0lHisS9fOR9
+mZAThxn1nJKkginlgrqhLVLVG/H6q3HHCNZ3QSo/B5lPnE9m7x41BCbhQNW9OcGu
+7Tufvkn4FUf7hVvwaJGna84DPNCIUxl0QxQoFlLeMs0cJjt1pCyAEDOFYIr3t4+S
+Rz/mDNAuH1PcbGcUAumbWf1a7cK0TbBr25xhdidS0VbUI4eBwCLwlkx6G5M9Or5K
+C8LWZ9+skp4uxstZ7U64bzLSWA3WB4EkyW/R2rvxhzFeIHDg2IyYuyTeVeXNEqIk
+YToARmdaopkDawRcKtJFYlVSLBhJ3RvJxR1yHPymfykPlyaWxFT74TO+bxf0sWPz
+myuLO9sCgYEAvGc291r0EeQobq+e2d7B4R5gnNu1vzrLp1JG/mKZrhG9IJxfOe3i
+wBNuVpH66AYHwuDuKbG1YPXDCcMNoZepR3bz5ZYQIOB4+6oUu6EbzzBhgA5wE4zu
+f6ZPcETpgDc+nHmkUTfBdTXqU1r+J3+xlqioLlT87KvynTyYT6GI+w8CgYEAuYum
+5Lg7lWzASP1fRt0QyeWyP+vmYRNmmnp1l4rsHZneCxym0rkGD6UU+bMQ/RBdV/0B
+QzdbmTj3GUZgMUh3Y8o/DrwTodiFCZQvUKA3JXZHQW5tjTY6HjvRJ45RiXZzLI9O
+4C7YTENc2ZrvWhMPnbAn4reqHGDwyxabF0wjKd8CgYEAoQMw1ZrUpgmwiE/s2VPn
+rAXzGXsny2NrMvc9FyCbKEmesaUSOQbV18ODc9bUcMDelyz2PYnTcib25XveRXDA
+ygOeE2L5K6/LlYDYsTXR93LokLFGFV9HYK54i4FJcTtFdiL7TDHzUsGeHljQhl86
+HYDMIrSdZ4LYGIr1vHBYCf8CgYAU1OcR+tVFu4YDK99Ml3lREabnolalQ4ZbhbA6
+KXDFCgdx+++G7RsPGpu2RTJ9Fx9Dx7Yik86G72xevBYEsnwlCgn2X4tcunCFWMvP
+I43NePAbGojWN+Ziipi69jGVW2Um9ZgHd3r1ZQLBs7F3zXgNXj+8Jp7EvOWMB6e1
+/+haxQKBgBV5gIABfTnbiskRoXdRvY9Bg4vZ/FlxOOe5SAK6f/r82NynUfcNb8Wp
+3cw8b1ILJjDnZ5l5cHtwgNhzN37EEWlXE/gvpjTBjCx/STvgw51TltUaZLvJQOhF
+LST4Bu/WfJqY9QlTVJjXRRroWoPahotMXquKziUX/aSPQ6hoHOZe
+-----END RSA PRIVATE KEY-----
+`,
+    publicKey: `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAiI1dltowJf5tgX6Okr1P
+kM4WuHWel10Bec5FzJjHkIAR/e/T5/0Y8GbRgQBSbcNNjlHlTtLF7e6ykBJwCpdv
+RyTfuoAv0Ir3fR/gTIB24cAfSKR+3+YKtYUeJ/ErmU/FKm5CShpSKjh4oAExTNWi
+w7SnC8IRwdG+AA4SJdp74X5wxBZ3M/LDW7x7uMV8grEXwlYwqnwSyhAshgh9ZBUx
+yziZJihXo8OiASL7lskKZec8lQrs6HK7A8hkxp2rYyjIyA/Do9gDa/GB+/YN5R7L
+Ui9xxdkBjzzYBSPHB3uw5p6ApSzD2QLKPBEXyUHZekTYO0e2lQlbhOYOn9HYbZUZ
+EQIDAQAB
+-----END PUBLIC KEY-----
+`,
+  },
+  alice: {
+    privateKey: `-----BEGIN RSA PRIVATE KEY-----
+MIIEpQIBAAKCAQEA73Kng5f4sodhJQ6ZctLjYMGyWEEam34x2yyrq+tDxr6ooiIS
+HtVnkx1+fynI+oU1AJO5VHTCoit2UBD37zk9ZdLGuFV+u+Z7ZEGGmKVGtq18RBFL
+djpytP9pPoWI2qFeX0wDF27Dq7QHfCQeqaz6Ldm3IpTtIPTdXyfOtNgD4daP725a
+oEL99HY7utUDMZ6uH/cPk2nRUvuRl+Z2uos1ZHrRRCrIPkKPWE1KM+G9kcJRVkXs
+kAnM70YpeqBpm5Fh0Pzhu/MHm6e1dUMjus/G80s7vEtH7ANNsVH5GACFSjeeRAkh
+p4Q2GFdOUjETZr1ZrZKF2ZIkUN5Nzupir4izfQIDAQABAoIBABgC+2Fq3/mnMcqx
+iBnHpB2TzvqirLRjF0TPWffHg+huPiLkH8UPyW8rSgAehJT6vrHsHm2lt87jZN3q
+lbJbnxiS5nKdwDO/jSgkmga8rDatdwSsZ1DX06Dq6/blFTA3dmtACB9VcDHLv+Rn
+CtwhCIWIi6DgJldjtr9QEp53+wuucuB3n0X2advI0JYiXFe3jvdypj/76eYUFOy6
+S07dqvss6vQRfsuGXxGojQPRbbkxWRbh7vvfmXYtEqG9VXKJj0pLQbj6JhPdv/R4
+skNrM7HrBsNOdFmoV68oTzfv5jpP4QtCTQZfxardTf1qeP1sx3LzqpuwoRMIcvl8
+jCy0cYECgYEA+PeAnuYJVmb3sqz4Hrzd7xQcs/SXwcvaiXwxpfcdpjas8qfob8Cq
+TxDgPwIT0fdjmtHN8Dp35bzZvFwapcqQ8edQxbRvQdzww5DqbOTlP2kQm8X+TPOw
+1/y37wasNhNdvsVdV9OREIcfM8qKquH6rj958VcosKlYb57tLyhwlekCgYEA9jZP
+58K6rJvhdj3k5e7p7pua4EUk4SyGWUFJnXS0Yc37wFgmz6W/ufeqLIYo2tQ2bKdA
+wV3iGDVw6dDF/cigYqymf+VllOWsqxEKFAHMVhqPrAZNTitm0aeDgoBNXo22X3NS
+fyrctUePU0uk6YkN5J+tyaqkKc/5jvWT9o5ksHUCgYEAq6AiwGcfpLpSoo9uc/IK
+pBcfOkawnt3ihshgiWJyw/QJATYSm4cbYGnnzEeoViPOPBnJd4M2x96J0rlDfWrI
+xJmLKt8ZmzOtnYM2t16LUk0hL+ErTuzmyd3jBhl5ecWb6DiyAitMYzJiphdHxEkH
+wDrt2xsUZ8Q1vKy4ILwl8JECgYEAlXor0NzcUGbi3tJ84UvHImG+CWJxHXPWrOGC
+O+HakXZo3UGnbnGGkPTXj+hzbUdhM13nZn4FAgWP46QoUAc5uC5xdzxiC5/U0Jar
+s7HTyIKfryS0UjzvU2GL6fLTBhCrJA/zidkP3c7wKPXHzTC0CpUXAVRkDi6BqFVX
+21xfrPECgYEAwBQiD7XAUL0VW6M+3zX0C0foq8yEdBcezubB7Q3K2898OMFIN7xp
+uHpXIZspjoUNMrvFn74NkP0onsb2tEN/XHS10vjkoLJbgTgk1D7vj5AXBckgtyl2
+Fxc0MPD/Pw8hEN5a/WOiiQulBg4RR6A/GOWqiCSRLrbXpEqHgv61SXc=
+-----END RSA PRIVATE KEY-----
+`,
+    publicKey: `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA73Kng5f4sodhJQ6ZctLj
+YMGyWEEam34x2yyrq+tDxr6ooiISHtVnkx1+fynI+oU1AJO5VHTCoit2UBD37zk9
+ZdLGuFV+u+Z7ZEGGmKVGtq18RBFLdjpytP9pPoWI2qFeX0wDF27Dq7QHfCQeqaz6
+Ldm3IpTtIPTdXyfOtNgD4daP725aoEL99HY7utUDMZ6uH/cPk2nRUvuRl+Z2uos1
+ZHrRRCrIPkKPWE1KM+G9kcJRVkXskAnM70YpeqBpm5Fh0Pzhu/MHm6e1dUMjus/G
+80s7vEtH7ANNsVH5GACFSjeeRAkhp4Q2GFdOUjETZr1ZrZKF2ZIkUN5Nzupir4iz
+fQIDAQAB
+-----END PUBLIC KEY-----
+`,
+  },
+  bob: {
+    privateKey: `-----BEGIN RSA PRIVATE KEY-----
+MIIEpAIBAAKCAQEAt3cyP4xBaBbL1xDXql6rLmaxVj+/W5KqBo3NNPtodQkR8LB1
+6yhdtIWferq3hnaZieY2fb3KM+xxi0rxJGqLAwKNPrutaP7dVwBdH9FaN/02Rw2j
+qH45+r4Ej7Zbqfx/i/wjzwk5IGXOCwIWERaxoaWyaSHpME/3NpYaTgfBHfHx0gTp
+mufH/3pGPyS92XBW3DpuOfiobBZ0YSPciQ1ZIbGQeTOiW4O6SWWcBQaSVDu8n23l
+MFGYV06wdWto1Nhs07a3y0tV6iBuGdbqzi9XZe/eRwBJJqWJObl32U7qw4KEIEs7
+yJz/SzENgYSAsr3wnhnp8+JknxPmFX1bkLPjTQIDAQABAoIBAB8KO6YkxKwnrzUj
+1Fkuyyd+mGJPRsDnf3y8YQulvXaPoklmkYzHt5LjSKgrDwHg7vk1yeJcSemfB1bZ
+xxKyM/K+a8dBWYV6GViu5xKLCQiP/q7mz9miAY06uOrXn4qS/cFhV22f0dp5XvLd
+133sqQEAV78RzbIu1VSW8Lxi83ltO4DVQF05H7hYsQMT7v/+piJ0ZBQlbcKBUF4y
+Y+CEZPKF76sbzdmw6W0jqsHYO/P+bjGFT8+6Nv///LFBoPlCVR/aXqXLZdxSRvdS
+BN7nsE0iUSvPYt2AYKbgPEH+mVRKY0bmpbgB/AtboDQM+mjLQdPyqsoIf9i/EtG/
+AJf8osECgYEA/sxOQO4nL12KEBaP4bo18oo75t+p6k63srGXP2SAHLu0alqaiKjL
+um4LLj+mA6JK0QcQeeYnNOEgsthlW/GD1LJyOd/qh3NRlKsXjlGv9MrA1o7dlyEr
+YOrom2YOgDitdJsMHztOu2cZLCdGSudJHf1vNn1obfegtn2MWENtaBcCgYEAuFS/
+3c//GMiIMRWgogi/m1YvI8jpHIAGCEEIUVjRFLZEw3afLGk8LPg79HpRdma2IkTM
+NfqC5CY541tOxbXRH0hvv00KGIl1vvuncAsrLatgkevW/0yyuDWs9MeYcX6OVDNg
+zkS5TNFyHk/28ysAlVL8vSTC4NSK7jB3Ddp0CjsCgYEA/fpMrnA1YwNMUYkL1qc0
+ixS7bQDZcBMTDO30o13cTcfUqIazrzECEk0KnAkZxFmLVhxCkh+WSSF25I7LSgDN
+tcBCF+pY7rdGRHjevCA00j8gRT6XJsQLZ0oAnpX2Ml1MmQTL6n3FlwvHjbmAWb19
+poUuzBPpemPxMLaopHphnfUCgYBzdsLo0s1cXODSvlVsqkY7q3TD2aoL7DXbHcF0
+E0qEytewCLIUQ6cqFCSaM7SrkhMszCOO/GjZOQix3hQtzII+MkWtcziLvi8/fquX
+h6d4aA2J2k1Ghmi88wJwIkbfcQL+w2A0VOAtulTdoAF0uM8Yum8Om+RmqTyNj1ZE
+Gz7s2QKBgQCuJ++uCG7DuNSHKkPTc9gbMrzLjNgy5vvdRDGbHt8tpw/VsPkOJgzS
+HYif/nF9NkwBd85GAmJHBGsSr/gvf2XxuxQL9ttkzu48Whxi5m74PSCC8uhlk2oP
+Lxl3a/RUe8DSEw7uX0SGd7sI08nRb3OjDh5BJ3f9Ci0yIcjF2uxbNg==
+-----END RSA PRIVATE KEY-----
+`,
+    publicKey: `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAt3cyP4xBaBbL1xDXql6r
+LmaxVj+/W5KqBo3NNPtodQkR8LB16yhdtIWferq3hnaZieY2fb3KM+xxi0rxJGqL
+AwKNPrutaP7dVwBdH9FaN/02Rw2jqH45+r4Ej7Zbqfx/i/wjzwk5IGXOCwIWERax
+oaWyaSHpME/3NpYaTgfBHfHx0gTpmufH/3pGPyS92XBW3DpuOfiobBZ0YSPciQ1Z
+IbGQeTOiW4O6SWWcBQaSVDu8n23lMFGYV06wdWto1Nhs07a3y0tV6iBuGdbqzi9X
+Ze/eRwBJJqWJObl32U7qw4KEIEs7yJz/SzENgYSAsr3wnhnp8+JknxPmFX1bkLPj
+TQIDAQAB
+-----END PUBLIC KEY-----
+`,
+  },
+}
+
+/** Machines that the article does not have share a key. */
+export const machineKey = (name: string): MachineKey =>
+  Object.hasOwn(KEYS, name) ? KEYS[name]! : KEYS.other!
