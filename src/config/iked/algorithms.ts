@@ -101,35 +101,53 @@ export const GROUPS: ReadonlyMap<string, Suite['keyExchange'][number] | 'NONE'> 
   ['curve448', 'CURVE448'],
 ])
 
+export type Kind = 'enc' | 'auth' | 'prf' | 'group'
+
+const GROUP_NUMBERS: Readonly<Record<number, string>> = {
+  2: 'modp1024',
+  5: 'modp1536',
+  14: 'modp2048',
+  15: 'modp3072',
+  16: 'modp4096',
+  17: 'modp6144',
+  18: 'modp8192',
+  19: 'ecp256',
+  20: 'ecp384',
+  21: 'ecp521',
+  31: 'curve25519',
+  32: 'curve448',
+}
+
 /** Other names for the same. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ['3des-cbc', '3des'],
-  ['grp2', 'modp1024'],
-  ['grp5', 'modp1536'],
-  ['grp14', 'modp2048'],
-  ['grp15', 'modp3072'],
-  ['grp16', 'modp4096'],
-  ['grp17', 'modp6144'],
-  ['grp18', 'modp8192'],
-  ['grp19', 'ecp256'],
-  ['grp20', 'ecp384'],
-  ['grp21', 'ecp521'],
-  ['grp31', 'curve25519'],
-  ['grp32', 'curve448'],
-])
+const ALIASES: Readonly<Record<Kind, ReadonlyMap<string, string>>> = {
+  enc: new Map([['3des-cbc', '3des']]),
+  auth: new Map(),
+  prf: new Map(),
+  group: new Map(Object.entries(GROUP_NUMBERS).map(([number, name]) => [`grp${number}`, name])),
+}
 
 const OLD = 'it is broken or long out of use'
+const reason = (why: string, ...names: readonly string[]): [string, string][] =>
+  names.map((name) => [name, why])
 /** What iked knows and Warren has not, and why. */
-const NOT_OFFERED: ReadonlyMap<string, string> = new Map([
-  ['hmac-md5', OLD],
-  ['blowfish', OLD],
-  ['cast', OLD],
-  ...['modp768', 'grp1', 'ecp192', 'grp25', 'ecp224', 'grp26'].map((name): [string, string] => [name, OLD]),
-  ...['brainpool224', 'grp27', 'brainpool256', 'grp28', 'brainpool384', 'grp29', 'brainpool512', 'grp30'].map(
-    (name): [string, string] => [name, 'Node has no such curve'],
-  ),
-  ['sntrup761x25519', 'it is not there yet'],
-])
+const NOT_OFFERED: Readonly<Record<Kind, ReadonlyMap<string, string>>> = {
+  enc: new Map(reason(OLD, 'blowfish', 'cast')),
+  auth: new Map(reason(OLD, 'hmac-md5')),
+  prf: new Map(reason(OLD, 'hmac-md5')),
+  group: new Map([
+    ...reason(OLD, 'modp768', 'grp1', 'ecp192', 'grp25', 'ecp224', 'grp26', 'brainpool224', 'grp27'),
+    ...reason(
+      'Warren has no such curve',
+      'brainpool256',
+      'grp28',
+      'brainpool384',
+      'grp29',
+      'brainpool512',
+      'grp30',
+    ),
+    ...reason('it is not there yet', 'sntrup761x25519'),
+  ]),
+}
 
 const INSTEAD: Readonly<Record<Kind, string>> = {
   enc: 'aes-256-gcm',
@@ -138,7 +156,6 @@ const INSTEAD: Readonly<Record<Kind, string>> = {
   group: 'curve25519',
 }
 
-export type Kind = 'enc' | 'auth' | 'prf' | 'group'
 const TABLES: Readonly<Record<Kind, ReadonlyMap<string, unknown>>> = {
   enc: ENCRYPTIONS,
   auth: INTEGRITIES,
@@ -162,7 +179,7 @@ const OWN = /^(?:aes-xcbc|aes-cmac|curve448|grp32|aes-\d+-gcm-8|aes-\d+-ccm-\d+|
 export function named(token: Token, kind: Kind, phase: Phase): Named {
   const table = TABLES[kind]
   const text = token.text
-  const known = [...table.keys(), ...ALIASES.keys(), ...NOT_OFFERED.keys()].filter((name) => fits(name, kind))
+  const known = [...table.keys(), ...ALIASES[kind].keys(), ...NOT_OFFERED[kind].keys()]
   const exact = known.includes(text) ? text : undefined
   const whole =
     exact ?? (text === '' ? undefined : known.find((name) => !OWN.test(name) && name.startsWith(text)))
@@ -176,8 +193,8 @@ export function named(token: Token, kind: Kind, phase: Phase): Named {
       ...(mend === undefined ? {} : { mend }),
     })
   }
-  const name = ALIASES.get(whole) ?? whole
-  const missing = NOT_OFFERED.get(name)
+  const name = ALIASES[kind].get(whole) ?? whole
+  const missing = NOT_OFFERED[kind].get(name)
   const mend = `use ${kind} ${INSTEAD[kind]} on both sides`
   if (missing !== undefined) return { warning: `${kind} ${whole} is not offered: ${missing}`, mend }
   const encryption = kind === 'enc' ? ENCRYPTIONS.get(name) : undefined
@@ -197,14 +214,6 @@ export function named(token: Token, kind: Kind, phase: Phase): Named {
     ...(weakness === undefined ? [] : [`${kind} ${name}: ${weakness}`]),
   ]
   return { name, ...(notes.length === 0 ? {} : { warning: notes.join('; ') }) }
-}
-
-const GROUP_NAMES = /^(?:grp\d+|modp\d+|ecp\d+|brainpool\d+|sntrup\w+|curve\d+|none)$/
-const fits = (name: string, kind: Kind): boolean => {
-  if (kind === 'group') return GROUP_NAMES.test(name)
-  if (GROUP_NAMES.test(name)) return false
-  const isEncryption = ENCRYPTIONS.has(name) || ['3des-cbc', 'blowfish', 'cast'].includes(name)
-  return isEncryption === (kind === 'enc')
 }
 
 const HASHES = ['hmac-sha2-256', 'hmac-sha2-384', 'hmac-sha2-512', 'hmac-sha1']
