@@ -181,7 +181,8 @@ export class TokenStream {
   /** Whether the token behind the next one is `=`: a macro's definition. */
   get definesMacro(): boolean {
     const top = this.#stack.at(-1)
-    return this.#pending.length === 0 && top?.tokens[top.at + 1]?.text === '='
+    const second = top?.tokens[top.at + 1]
+    return this.#pending.length === 0 && second?.text === '=' && !second.quoted
   }
 
   take(text: string): boolean {

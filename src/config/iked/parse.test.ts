@@ -270,10 +270,13 @@ test('macros, comments, lines that go on, rules of ipsec.conf', () => {
 })
 
 test('users; the last password of a name is taken', () => {
-  const { users, warnings } = parse('user "test" "password123"\nuser bob secret\nuser "test" "p2"')
+  const { users, warnings } = parse(
+    'user "test" "password123"\nuser bob secret\nuser "test" "p2"\nuser "=" "="',
+  )
   assert.deepEqual(users, [
     { name: 'test', password: 'p2' },
     { name: 'bob', password: 'secret' },
+    { name: '=', password: '=' },
   ])
   assert.deepEqual(warnings, ['iked.conf:3: user test is there twice: this password is taken'])
 })

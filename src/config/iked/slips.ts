@@ -27,7 +27,7 @@ export function mendSlips(text: string, file: string): MendedConf {
       // ikev1 is another protocol and no slip.
       !/^ikev\d$/.test(token.text) &&
       suggest(token.text, STATEMENTS) === 'ikev2' &&
-      tokens[i + 1]?.text !== '='
+      (tokens[i + 1]?.text !== '=' || tokens[i + 1]?.quoted === true)
     )
   })
   for (const { text: found, line, column } of slips) {
