@@ -170,6 +170,17 @@ test('flows: protocols, ports, dynamic ends, interfaces', () => {
   ])
 })
 
+test('an interface that has no address, or none of the family', () => {
+  const interfaceAddresses = (name: string): IpAddress[] => (name === 'em0' ? [] : [address('fd00::1')])
+  for (const [name, code] of [
+    ['em0', 'CONFIG_HOST_NAME'],
+    ['em1', 'CONFIG_BAD_VALUE'],
+  ] as const)
+    assert.throws(() => policiesOf(`ikev2 from ${name} to 10.2.0.0/16 peer any`, { interfaceAddresses }), {
+      code,
+    })
+})
+
 test('what iked.conf asks for beside', () => {
   const one = only(
     `set fragmentation\nset nomobike\nset dpd_check_interval 0\nset enforcesingleikesa\nset stickyaddress\nset passive

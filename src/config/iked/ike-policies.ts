@@ -59,6 +59,12 @@ function onHost(policy: IkedPolicy, conf: IkedConf, host: IkedHostView): IkePoli
   const peers = resolve(policy.peer, host)
   const locals = resolve(policy.local, host)
   const flows = policy.flows.flatMap((flow) => flowsOf(policy, flow, host))
+  if (flows.length === 0)
+    throw new WarrenError('CONFIG_BAD_VALUE', 'cannot mix different address families', {
+      where: policy.where,
+      found: 'an interface without an address of the other side’s family',
+      expected: 'two of one family',
+    })
   const result: IkePolicy[] = []
   for (const family of FAMILIES) {
     if (policy.family !== undefined && policy.family !== family) continue
@@ -95,12 +101,15 @@ function resolve(end: IkedHost, host: IkedHostView): IpPrefix[] {
   if (end.kind === 'any')
     return [new IpPrefix(Ipv4Address.unspecified, 0), new IpPrefix(Ipv6Address.unspecified, 0)]
   const addresses = host.interfaceAddresses(end.name)
-  if (addresses === undefined)
+  if (addresses === undefined || addresses.length === 0)
     throw new WarrenError('CONFIG_HOST_NAME', `no IP address found for ${end.name}`, {
       where: end.where,
-      found: `"${end.name}", which is no interface of this host`,
+      found: `"${end.name}", ${addresses === undefined ? 'which is no interface of this host' : 'an interface without an address'}`,
       expected: 'an address, a network, an interface, or any',
-      mend: `look the address of ${end.name} up and write it: whoever answers DNS would choose the peer`,
+      mend:
+        addresses === undefined
+          ? `look the address of ${end.name} up and write it: whoever answers DNS would choose the peer`
+          : `give ${end.name} its address first`,
     })
   return addresses.map((address) => new IpPrefix(address, 8 * address.bytes.length))
 }

@@ -454,6 +454,8 @@ test('no error shows a key', () => {
     `ikev2 ${A} "${secret}"`,
     `set "${secret}"`,
     `user "a" "b" "${secret}"`,
+    `user a correct horse`,
+    `ikev2 ${A} psk correct horse`,
   ])
     assert.throws(
       () => parse(text),

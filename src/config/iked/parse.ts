@@ -168,6 +168,13 @@ class Parser extends IkedOperands {
         mend: 'put the password in quotes',
       })
     this.string('invalid password', PASSWORD_LIMIT)
+    const end = this.stream.peek()
+    if (end.quoted || end.text !== '\n')
+      refuse(end, 'CONFIG_SYNTAX', 'syntax error', {
+        found: 'another word',
+        expected: 'the end of the line behind the password',
+        mend: 'a password with blanks in it has to stand in quotes',
+      })
     if (this.#users.has(name.text))
       this.warn(name, `user ${name.text} is there twice: this password is taken`)
     this.#users.set(name.text, { name: name.text, password: text })

@@ -159,7 +159,8 @@ class PolicyRule {
               ? 'a key with blanks in it has to stand in quotes'
               : this.#operands.meant(token, [...allowed, ...WORDS]).mend
     return refuse(token, 'CONFIG_SYNTAX', 'syntax error', {
-      found: shownClosed(token),
+      // Behind a key stands what may be the rest of it.
+      found: this.#last === 'psk' && part < 0 && token.text !== '\n' ? 'another word' : shownClosed(token),
       expected: needsFlow
         ? PARTS.slice(this.#part + 1, FROM + 1)
             .flat()
