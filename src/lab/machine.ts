@@ -20,7 +20,7 @@ import type { Iked } from './iked/daemon.js'
 import { startIked } from './iked/service.js'
 import type { Lab } from './lab.js'
 import type { LinkEnd } from './link.js'
-import { PacketFilter, parsePfConf } from './pf/index.js'
+import { PacketFilter, type PfSurroundings, parsePfConf, Translator } from './pf/index.js'
 import { SysctlTable } from './sysctls.js'
 import { Terminal } from './terminal.js'
 
@@ -64,10 +64,12 @@ export class LabMachine extends VirtualHost {
     this.fs = fs ?? newDisk(this.hostname, clock)
     this.sysctls = new SysctlTable(this)
     const { stack } = this
-    this.pf = new PacketFilter(
-      { interfaces: stack.interfaces, hasRoute: (address) => stack.routes.lookup(address) !== undefined },
-      this.now(),
-    )
+    this.pf = new PacketFilter(this.#surroundings(), this.now())
+    const translator = new Translator({ around: this.#surroundings(), random, counters: this.pf.counters })
+    this.pf.onLoad = ({ statements, tables }) => translator.load(statements, tables)
+    stack.translate = (packet, now) => {
+      if (this.pf.enabled) translator.inbound(packet, now)
+    }
     this.pf.onRefusal = ({ protocol, source, destination, payload }, now) => {
       stack.send({ protocol, source, destination, payload }, now)
     }
@@ -78,8 +80,15 @@ export class LabMachine extends VirtualHost {
     this.ipsec.audit.onRecord = (record) => {
       this.log('/bsd', auditLine(record)).catch(() => this.counters.add('log.failed'))
     }
-    stack.filter = (direction, ifc, packet, now) => this.pf.passes(direction, ifc, packet, now)
+    stack.filter = (direction, ifc, packet, now) =>
+      (direction === 'in' || !this.pf.enabled || translator.outbound(ifc, packet, now)) &&
+      this.pf.passes(direction, ifc, packet, now)
     this.createDevice('lo0')
+  }
+
+  #surroundings(): PfSurroundings {
+    const { interfaces, routes } = this.stack
+    return { interfaces, hasRoute: (address) => routes.lookup(address) !== undefined }
   }
 
   /** What rc(8) does on the way to multi-user: pf's rules, sysctl.conf, the interfaces. Returns what went wrong. */

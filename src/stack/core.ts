@@ -6,6 +6,7 @@ import {
   type Instant,
   type IpAddress,
   instantAt,
+  type PacketBuffer,
   type QueuedTimer,
   type Random,
   TimerQueue,
@@ -61,6 +62,7 @@ export class Core {
   /** The latest time that anybody told us: for questions that come without one. */
   now: Instant = instantAt(0)
   filter: PacketFilter | undefined
+  translate: ((packet: PacketBuffer, now: Instant) => void) | undefined
   ipsec: IpsecHook | undefined
 
   readonly local: LocalAddresses

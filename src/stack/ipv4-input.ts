@@ -40,6 +40,7 @@ export function ipv4Input(
   // A frame may be padded beyond its packet.
   packet.end = start + readUint16(bytes, start + V4.totalLength)
   packet.kind = IPV4
+  core.translate?.(packet, now)
   const source = ipv4At(bytes, start + V4.source)
   const destination = ipv4At(bytes, start + V4.destination)
   const martian = ifc.kind === 'loopback' ? undefined : martianReason(core, packet, source, destination)

@@ -108,6 +108,14 @@ export class Stack {
     this.#core.filter = filter
   }
 
+  /** Called with each IPv4 packet that comes in, before anybody asks whom it is for: a NAT may change it, in place. */
+  get translate(): ((packet: PacketBuffer, now: Instant) => void) | undefined {
+    return this.#core.translate
+  }
+  set translate(translate: ((packet: PacketBuffer, now: Instant) => void) | undefined) {
+    this.#core.translate = translate
+  }
+
   /** IPsec's policies; `undefined`: none, everything goes in clear. */
   get ipsec(): IpsecHook | undefined {
     return this.#core.ipsec

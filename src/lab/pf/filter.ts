@@ -23,6 +23,8 @@ export class PacketFilter {
   /** Sends what `block return` says; what it sends is not filtered. */
   onRefusal?: (refusal: Refusal, now: Instant) => void
   enabledSince: Instant
+  /** Called with the main rules when they change. */
+  onLoad?: (ruleset: PfRuleset) => void
   readonly counters: Counters = new Counters()
   readonly #matcher: Matcher
   #main: PfRuleset = emptyRuleset
@@ -65,6 +67,7 @@ export class PacketFilter {
     if (anchor === undefined) {
       this.#main = ruleset
       this.#matcher.tables = ruleset.tables
+      this.onLoad?.(ruleset)
     } else {
       if (!this.#anchors.has(anchor) && this.#anchors.size >= ANCHOR_LIMIT) return false
       this.#anchors.set(anchor, ruleset)
@@ -74,7 +77,7 @@ export class PacketFilter {
 
   /** Takes the rules away; an anchor without rules is gone. */
   flushRules(anchor?: string): void {
-    if (anchor === undefined) this.#main = { ...emptyRuleset, skip: this.#main.skip }
+    if (anchor === undefined) this.load({ ...emptyRuleset, skip: this.#main.skip })
     else this.#anchors.delete(anchor)
   }
 

@@ -18,6 +18,8 @@ export interface PfPacket {
   /** The packet that an ICMP error quotes, as far as it goes. */
   readonly quoted?: PfPacket
   readonly length: number
+  /** The upper layer's header is there as far as its checksum. */
+  readonly headerEnd: boolean
   /** Offset in the packet's buffer of what the IP headers carry. */
   readonly payloadStart: number
 }
@@ -89,6 +91,7 @@ export function readPacket(bytes: Uint8Array, start: number, end: number, depth 
     ...(fragment === undefined ? {} : { fragmentId: `${source}|${destination}|${protocol}|${fragment}` }),
     ...(quoted === undefined ? {} : { quoted }),
     length,
+    headerEnd: there >= (protocol === 6 ? 18 : 8),
   }
 }
 

@@ -7,6 +7,7 @@ import { OperandReader } from './operands.js'
 import {
   icmp6Types,
   icmpTypes,
+  type PfAddress,
   type PfAnchor,
   type PfHost,
   type PfPorts,
@@ -137,7 +138,7 @@ class Parser extends OperandReader {
       }
     }
     return this.#matches(line, action === 'pass').map(
-      ({ match, quick, log, keepState, flags, user, label }) => ({
+      ({ match, quick, log, keepState, flags, user, label, natTo }) => ({
         ...match,
         action,
         ...(blockReturn === undefined ? {} : { blockReturn }),
@@ -147,9 +148,24 @@ class Parser extends OperandReader {
         ...(flags === undefined ? {} : { flags }),
         ...(user === undefined ? {} : { user }),
         ...(label === undefined ? {} : { label }),
+        ...(natTo === undefined ? {} : { natTo }),
         hits: { evaluations: 0, packets: 0, bytes: 0 },
       }),
     )
+  }
+
+  /** An IPv4 address, or that of an interface. */
+  #natTo(direction: 'in' | 'out' | undefined, family: 4 | 6 | undefined, line: number): PfAddress {
+    const { not, address } = this.host()
+    const isOne =
+      (address.kind === 'prefix' && address.prefix.family === 4 && address.prefix.length === 32) ||
+      (address.kind === 'interface' && !address.network)
+    if (not || !isOne || direction !== 'out' || family === 6)
+      throw new WarrenError('LAB_PF_UNSUPPORTED', 'nat-to here translates the source of IPv4 that leaves', {
+        where: `${this.file}:${line}`,
+        mend: 'match out on IF inet from NET to any nat-to ADDRESS (or an interface)',
+      })
+    return address
   }
 
   /** Everything behind the action; a rule with lists is several. */
@@ -171,6 +187,7 @@ class Parser extends OperandReader {
     let flags: PfRule['flags'] = isPass ? SYN_OF_SYN_ACK : undefined
     let user: string | undefined
     let label: string | undefined
+    let natTo: PfAddress | undefined
     for (;;) {
       const token = this.peek()
       if (token === END || token.text === '\n' || token.text === '{' || token.text === '}') break
@@ -243,11 +260,15 @@ class Parser extends OperandReader {
           break
         }
         case 'allow-opts':
+        case 'static-port':
+          break
+        case 'nat-to':
+          natTo = this.#natTo(direction, family, token.line)
           break
         default:
           this.at--
           this.refuse(
-            'in, out, log, quick, on, inet, inet6, proto, all, from, to, icmp-type, flags, keep state, no state, label',
+            'in, out, log, quick, on, inet, inet6, proto, all, from, to, icmp-type, flags, keep state, no state, label, nat-to',
           )
       }
     }
@@ -278,6 +299,7 @@ class Parser extends OperandReader {
                     flags,
                     user,
                     label,
+                    natTo,
                     match: {
                       from: source,
                       to: destination,
@@ -309,6 +331,7 @@ interface Matched {
   readonly flags: PfRule['flags']
   readonly user: string | undefined
   readonly label: string | undefined
+  readonly natTo: PfAddress | undefined
 }
 
 const SYN_OF_SYN_ACK: NonNullable<PfRule['flags']> = { set: 0x02, of: 0x12, text: 'S/SA' }

@@ -73,9 +73,32 @@ uname -a | nc -l6 8888
 uname -a | nc -6 fdd0:48b3:1360:ab79::1 8888
 `
 
-/** "Public Key authentication". */
+/**
+ * "Public Key authentication". The keys are put where an identity of type IPV4 is looked for: the policies, which the
+ * article does not show, have to say so.
+ */
 export const IKED_KEYS = `# on alice
 scp /etc/iked/local.pub bob:/etc/iked/pubkeys/ipv4/192.168.1.1
 # on bob
 scp /etc/ked.local.pub alice:/etc/iked/pubkeys/ipv4/192.168.1.2
+# on alice
+cat > /etc/iked.conf << 'EOF'
+ikev2 passive esp from 192.168.1.0/24 to 192.168.1.0/24 \\
+    from 172.16.1.0/24 to 172.16.1.0/24 \\
+    local 192.168.1.1 \\
+    srcid 192.168.1.1
+EOF
+# on bob
+cat > /etc/iked.conf << 'EOF'
+ikev2 active esp from 192.168.1.0/24 to 192.168.1.0/24 \\
+    from 172.16.1.0/24 to 172.16.1.0/24 \\
+    local 192.168.1.2 peer 192.168.1.1 \\
+    srcid 192.168.1.2 dstid 192.168.1.1
+EOF
+# on alice
+rcctl restart iked
+tail -f /var/log/daemon
+# on bob
+rcctl restart iked
+tail -f /var/log/daemon
 `

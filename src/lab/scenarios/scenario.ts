@@ -2,7 +2,7 @@
  * A scenario plays a section of the article with the article's own commands and checks what the article claims: on
  * the terminals (the ping came back, tcpdump printed such lines) and on the wire (the bridge carried such headers).
  */
-import { WarrenError } from '../../base/index.js'
+import { readUint32, WarrenError } from '../../base/index.js'
 import { dissect, LinkType } from '../../inspect/index.js'
 import type { BridgeFrame, Lab } from '../lab.js'
 import type { PlayedCommand } from '../player.js'
@@ -66,6 +66,8 @@ export interface WirePacket {
   addresses(depth: number): { source: string; destination: string } | undefined
   /** Payload bytes of the outermost IPv4 header that is a fragment other than the last. */
   readonly moreFragments: boolean
+  /** Of ESP. */
+  readonly spi: number | undefined
   readonly fragmentOffset: number
   readonly totalLength: number
 }
@@ -88,12 +90,16 @@ export function onTheWire(frames: readonly BridgeFrame[]): WirePacket[] {
           ? { source: quad(ip.start + 12), destination: quad(ip.start + 16) }
           : undefined
       },
+      spi: spiOf(bytes, headers.find(({ name }) => name === 'esp')?.start),
       moreFragments: (flags & 0x2000) !== 0,
       fragmentOffset: 8 * (flags & 0x1fff),
       totalLength: outer === undefined ? 0 : (bytes[outer.start + 2]! << 8) | bytes[outer.start + 3]!,
     }
   })
 }
+
+const spiOf = (bytes: Uint8Array, at: number | undefined): number | undefined =>
+  at === undefined ? undefined : readUint32(bytes, at)
 
 /**
  * The bridge carried at least `count` packets with just these headers and this ICMP type inside. This is what fails
