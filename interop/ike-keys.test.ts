@@ -8,6 +8,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { concatBytes } from '../src/base/index.js'
 import { nodeProvider } from '../src/crypto/index.js'
 import {
@@ -25,11 +27,17 @@ import {
   type Layer,
   LinkType,
   PcapWriter,
+  parseIkev2Table,
 } from '../src/inspect/index.js'
 import { ikePayloadNames } from '../src/wire/ike/index.js'
+import { Daemon } from './lib/daemon.js'
+import type { Said } from './lib/ike-speaker.js'
 import { missing } from './lib/need.js'
+import { Charon } from './lib/peers/strongswan.js'
+import { twoHosts } from './lib/two-hosts.js'
 
 const skip = missing('tshark')
+const skipCharon = missing('tshark', '/usr/sbin/charon-systemd', 'swanctl', 'unshare')
 
 /** Where a value of ours has its like in tshark. */
 const VALUES = {
@@ -153,4 +161,94 @@ describe('IKEv2 in tshark', { skip }, () => {
       all.flat().filter((type) => type === '53').length,
     )
   })
+
+  test('the same between Warren and strongSwan: from the first message to the last delete', {
+    skip: skipCharon,
+  }, async () => {
+    const capture = await withStrongswan()
+    // Two IKE SAs: the second took over from the first.
+    assert.equal(capture.keys.length, 2)
+    assert.ok(capture.packets.length >= 10)
+    same(capture)
+  })
 })
+
+/** The other end of `policyOf(1)`. */
+const SWANCTL = `connections {
+  tunnel {
+    version = 2
+    local_addrs = 192.168.1.2
+    remote_addrs = 192.168.1.1
+    proposals = aes256-sha256-x25519
+    encap = yes
+    rekey_time = 0
+    local {
+      auth = psk
+      id = host2.example
+    }
+    remote {
+      auth = psk
+      id = host1.example
+    }
+    children {
+      tunnel {
+        local_ts = 172.16.2.0/24
+        remote_ts = 172.16.1.0/24
+        esp_proposals = aes256gcm16
+        rekey_time = 0
+      }
+    }
+  }
+}
+secrets {
+  ike-1 {
+    secret = "dont_use_psk_its_a_bad_idea"
+  }
+}
+`
+
+async function withStrongswan(): Promise<IkeCapture> {
+  const hosts = twoHosts('wi')
+  try {
+    // Its routes have a source inside.
+    hosts.net.run(hosts.b.namespace, 'ip addr add 172.16.2.1/32 dev lo')
+    const charon = await Charon.start(hosts.b.namespace, {
+      folder: hosts.net.folder,
+      name: 'b',
+      swanctl: SWANCTL,
+    })
+    const speaker = Daemon.start(hosts.a.namespace, [
+      process.execPath,
+      fileURLToPath(new URL('./lib/ike-speaker.js', import.meta.url)),
+    ])
+    try {
+      await speaker.until(/"established"/)
+      await charon.daemon.until(/CHILD_SA tunnel\{1\} established/)
+      await charon.swanctl('--rekey', '--child', 'tunnel')
+      await charon.swanctl('--rekey', '--ike', 'tunnel')
+      await speaker.until(/"rekeyed"/)
+      await setTimeout(500)
+      await charon.swanctl('--terminate', '--ike', 'tunnel')
+      await setTimeout(500)
+      const said = speaker.log
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as Said)
+      assert.deepEqual(
+        said.filter((one) => 'problem' in one),
+        [],
+      )
+      return {
+        packets: said.flatMap((one) =>
+          'packet' in one ? [new Uint8Array(Buffer.from(one.packet, 'hex'))] : [],
+        ),
+        keys: said.flatMap((one) => ('keys' in one ? parseIkev2Table(one.keys, 'speaker') : [])),
+      }
+    } finally {
+      await speaker.stop()
+      await charon.daemon.stop()
+    }
+  } finally {
+    hosts.net.close()
+  }
+}

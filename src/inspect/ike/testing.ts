@@ -5,7 +5,7 @@ import { loadPrivateKey, type PrivateKey } from '../../crypto/index.js'
 import { issueCertificate } from '../../crypto/node/issue.js'
 import { parseName } from '../../crypto/x509/name.js'
 import type { Credentials, IkePolicy } from '../../proto/ikev2/index.js'
-import { IKE_SUITE, type Link, pair, perfect } from '../../proto/ikev2/testing.js'
+import { IKE_SUITE, pair, perfect } from '../../proto/ikev2/testing.js'
 import { type IkeSaKeys, ikeKeysOf } from '../keys/ikev2-table.js'
 import { ip4Packet, udpDatagram } from '../testing/packets.js'
 
@@ -13,7 +13,6 @@ export interface IkeCapture {
   /** Whole IPv4 packets, in the order in which they were sent. */
   readonly packets: Uint8Array[]
   readonly keys: IkeSaKeys[]
-  readonly link: Link
 }
 
 export interface CaptureOptions {
@@ -61,7 +60,7 @@ export function ikeCapture({
     link.flush(link.sides[0])
     link.run(2, remember)
   }
-  return { packets, keys: [...keys.values()], link }
+  return { packets, keys: [...keys.values()] }
 }
 
 /** All that happens to an IKE SA: both kinds of rekeying, a question whether the peer lives, the end. */
