@@ -14,10 +14,12 @@ import {
 import { exchangeText1, payloadName1 } from '../ike/version1.js'
 import { BODIES, fixedPart, rest } from './ike-bodies.js'
 import { type Encrypted, walkEncrypted } from './ike-encrypted.js'
+import { checkNatHashes } from './ike-nat.js'
 import { walkConfig, walkProposals, walkSelectors } from './ike-parts.js'
 import { type Extent, MAXIMUM_LAYERS, type Network, type Walk } from './walk.js'
 
-export function walkIke(walk: Walk, extent: Extent, network: Network): void {
+/** `udpAt`: the UDP header that it came behind. */
+export function walkIke(walk: Walk, extent: Extent, network: Network, udpAt: number): void {
   const { start, end, claimed } = extent
   const layer = walk.header(ike, extent)
   if (layer === undefined || end - start < IKE_HEADER_LENGTH) return
@@ -36,7 +38,9 @@ export function walkIke(walk: Walk, extent: Extent, network: Network): void {
   const first = bytes[start + ike.offset.nextPayload]!
   if (version === 2) {
     const isInitiator = (bytes[start + ike.offset.flags]! & IKE_FLAG_INITIATOR) !== 0
+    const before = walk.layers.length
     walkPayloads(walk, first, inner, { message, network, isInitiator })
+    checkNatHashes(walk, before, start, network, udpAt)
   } else if (version === 1) walkVersion1(walk, start, inner)
   else walk.payload(inner, 'Payloads', `not followed: version ${version} of IKE`)
   walk.padding(message.end, end, 'behind the IKE message: not part of it')

@@ -106,14 +106,14 @@ export function walkUdp(walk: Walk, extent: Extent, network: Network): void {
   else walk.remark('checksum', { meaning: 'none was computed' })
   const inner = { ...datagram, start: layer.end }
   const ports = [readUint16(walk.bytes, start), readUint16(walk.bytes, start + 2)]
-  if (ports.includes(UDP_ENCAPSULATION_PORT)) walkEncapsulated(walk, inner, network)
-  else if (ports.some((port) => headerOfUdpPort[port] === 'ike')) walkIke(walk, inner, network)
+  if (ports.includes(UDP_ENCAPSULATION_PORT)) walkEncapsulated(walk, inner, network, start)
+  else if (ports.some((port) => headerOfUdpPort[port] === 'ike')) walkIke(walk, inner, network, start)
   else walk.payload(inner)
   walk.padding(datagram.end, end, 'behind the UDP datagram: not part of it')
 }
 
 /** RFC 3948 section 2: ESP, IKE behind four zeros, or one byte that keeps a NAT's mapping. */
-function walkEncapsulated(walk: Walk, extent: Extent, network: Network): void {
+function walkEncapsulated(walk: Walk, extent: Extent, network: Network, udpAt: number): void {
   const { start, end } = extent
   switch (udpEncapsulated(walk.bytes, start, end)) {
     case 'esp':
@@ -130,7 +130,7 @@ function walkEncapsulated(walk: Walk, extent: Extent, network: Network): void {
         start,
         start + 4,
       )
-      walkIke(walk, { ...extent, start: start + 4 }, network)
+      walkIke(walk, { ...extent, start: start + 4 }, network, udpAt)
       return
     case 'short':
       walk.payload(extent)

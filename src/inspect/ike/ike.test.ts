@@ -133,7 +133,7 @@ describe('every kind of payload', () => {
     'Notify message type: INVALID_KE_PAYLOAD (error)',
     'Notify message type: unknown (status)',
     'Cookie: 24 bytes',
-    "SHA-1: of both SPIs, the sender's address and port as it sees them",
+    "SHA-1: not of this packet's source address and port: a NAT changed them, or is feigned",
     'Hash algorithm: SHA2-384',
     'Key exchange method wanted: ECP_256',
     'Address: 192.0.2.1',
@@ -300,6 +300,25 @@ function opened({ packets, keys }: IkeCapture): { layers: Layer[]; line: string 
     return { layers, line }
   })
 }
+
+describe('NAT detection', () => {
+  const said = (packet: Uint8Array): string[] =>
+    dissect(packet, LinkType.raw)
+      .flatMap(({ fields }) => fields)
+      .filter(({ label }) => label === 'SHA-1')
+      .map(({ meaning }) => meaning!.replace(/:.*/, ''))
+  test('hashes are compared with the packet that they came in', () => {
+    const [request, response] = ikeCapture().packets as [Uint8Array, Uint8Array]
+    const right = ['source', 'destination'].map(
+      (end) => `of both SPIs and this packet's ${end} address and port`,
+    )
+    assert.deepEqual(said(request), right)
+    assert.deepEqual(said(response), right)
+    // A NAT gives the sender another port.
+    request[20]! ^= 0x40
+    assert.deepEqual(said(request), ["not of this packet's source address and port", right[1]])
+  })
+})
 
 describe('with keys', () => {
   for (const suite of IKE_SUITES)

@@ -93,7 +93,7 @@ const hash =
     bytesField('hash', 'SHA-1', bytes, start, end, {
       ref,
       ...(end - start === 20
-        ? { meaning: `of both SPIs, ${whose} address and port as it sees them` }
+        ? { meaning: `of both SPIs and ${whose} address and port as the sender has them` }
         : { problem: `found ${end - start} bytes, expected 20` }),
     }),
   ]
@@ -118,7 +118,7 @@ const DATA: Readonly<Record<number, Data>> = {
     (method) => keyExchangeNames[method] ?? 'unknown',
   ),
   [NotifyType.setWindowSize]: number(4, 'Window size', () => 'requests at once'),
-  [NotifyType.natDetectionSourceIp]: hash("the sender's"),
+  [NotifyType.natDetectionSourceIp]: hash("the sender's own"),
   [NotifyType.natDetectionDestinationIp]: hash("the receiver's"),
   [NotifyType.signatureHashAlgorithms]: hashes,
   [NotifyType.additionalIp4Address]: address,
