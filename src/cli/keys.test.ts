@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { after, describe, test } from 'node:test'
 import { concatBytes } from '../base/index.js'
+import { ikeCapture } from '../inspect/ike/testing.js'
 import { LinkType, PcapWriter, parseEspSa } from '../inspect/index.js'
 import { formatEspSa } from '../inspect/keys/esp-sa.js'
+import { formatIkev2Table, parseIkev2Table } from '../inspect/keys/ikev2-table.js'
 import { hexBytes, keysOf, linuxVectors } from '../inspect/keys/testing.js'
 import { listenForControl } from '../linux/control-socket.js'
 import { run as dump } from './dump.js'
@@ -152,5 +154,54 @@ describe('--keys', () => {
     const gone = await call(dump, ['-nr', capture, '--keys', `running:${path('nobody')}`])
     assert.equal(gone.code, 1)
     assert.match(gone.err, /no warren is running/)
+  })
+})
+
+describe('--keys with IKE', () => {
+  const exchange = ikeCapture()
+  const ike = path('ike.pcap')
+  writeFileSync(
+    ike,
+    concatBytes(
+      writer.header(),
+      ...exchange.packets.map((bytes) => writer.packet({ bytes, seconds: 1, nanoseconds: 0 })),
+    ),
+  )
+  const table = path('ikev2_decryption_table')
+  writeFileSync(table, formatIkev2Table(exchange.keys), { mode: 0o600 })
+  const [secret] = exchange.keys.map(({ encryptionKeys }) => Buffer.from(encryptionKeys[0]).toString('hex'))
+
+  test('dump -v lists what is encrypted, explain names it; files of both kinds at once', async () => {
+    const lines = await call(dump, ['-ntvr', ike, '--keys', keys, '--keys', table])
+    assert.equal(lines.code, 0)
+    assert.match(lines.out, /payload: E len: \d+ \[icv ok\]\n\t {4}payload: IDi .*host2\.example/)
+    const explained = await call(explain, [`--keys=${table}`, ike])
+    assert.match(explained.out, /decrypted: ENCR_AES_GCM_16; ICV correct/)
+    assert.match(explained.out, /Identification data +host1\.example/)
+    const both = await call(dump, ['-ntr', capture, '--keys', table, '--keys', keys])
+    assert.match(both.out, /10\.1\.0\.1\.12345/)
+    for (const { out, err } of [lines, explained, both]) assert.ok(!`${out}${err}`.includes(secret!))
+  })
+  test('-w writes each kind into its own file', async () => {
+    const copy = path('both.pcapng')
+    const { code, err } = await call(dump, ['-r', ike, '-w', copy, '--keys', keys, '--keys', table])
+    assert.equal(code, 0)
+    assert.match(
+      err,
+      /both\.pcapng\.esp_sa and .*both\.pcapng\.ikev2_decryption_table: who has them reads the packets/,
+    )
+    assert.match(
+      err,
+      /install -D -m 600 \S+ ~\/\.config\/wireshark\/profiles\/warren\/ikev2_decryption_table/,
+    )
+    for (const name of ['esp_sa', 'ikev2_decryption_table'])
+      assert.equal(statSync(`${copy}.${name}`).mode & 0o777, 0o600)
+    assert.deepEqual(
+      parseIkev2Table(readFileSync(`${copy}.ikev2_decryption_table`, 'latin1'), 'x'),
+      exchange.keys,
+    )
+    const alone = path('alone.pcap')
+    await call(dump, ['-r', ike, '-w', alone, '--keys', table])
+    assert.throws(() => statSync(`${alone}.esp_sa`))
   })
 })

@@ -5,7 +5,15 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { nodeProvider } from '../crypto/index.js'
-import { dissectOpened, EspOpener, parseEspSa, readCapture } from '../inspect/index.js'
+import {
+  dissectOpened,
+  EspOpener,
+  joinKeys,
+  KeyOpener,
+  parseEspSa,
+  parseKeys,
+  readCapture,
+} from '../inspect/index.js'
 import { run } from './lab.js'
 
 interface Called {
@@ -166,6 +174,33 @@ test('--pcap puts the keys of what was sealed beside the packets', async () => {
     assert.ok(insides.every((names) => names.endsWith(' espTrailer')))
     assert.equal((await warrenLab(['gif', '--json', '--pcap', clear])).stderr, '')
     await assert.rejects(stat(`${clear}.esp_sa`))
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+})
+
+test('--pcap puts the keys of iked’s SAs beside the packets, of IKE and of ESP', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'warren-'))
+  try {
+    const pcap = join(directory, 'iked.pcapng')
+    const conf = (words: string): string =>
+      `echo 'ikev2 ${words} psk "dont_use_psk_its_a_bad_idea"' > /etc/iked.conf\nchmod 600 /etc/iked.conf\nrcctl -f start iked\n`
+    const flow = 'esp from 192.168.1.0/24 to 192.168.1.0/24 local 192.168.1'
+    const script = `# on alice\n${conf(`passive ${flow}.1`)}# on bob\n${conf(`active ${flow}.2 peer 192.168.1.1`)}ping -c1 192.168.1.1\n`
+    const { code, stderr } = await warrenLab(['play', '-', '--pcap', pcap], script)
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /iked\.pcapng\.ikev2_decryption_table: who has them reads the packets/)
+    const files = ['esp_sa', 'ikev2_decryption_table'].map((name) => `${pcap}.${name}`)
+    for (const file of files) assert.equal((await stat(file)).mode & 0o777, 0o600)
+    const texts = await Promise.all(files.map((file) => readFile(file, 'latin1')))
+    const opener = new KeyOpener(joinKeys(texts.map((text) => parseKeys(text, 'keys'))), nodeProvider)
+    const notes = [...readCapture(await readFile(pcap))].flatMap(({ bytes, linkType }) =>
+      dissectOpened(bytes, linkType, { opener }).layers.flatMap(({ name, note }) =>
+        ['esp', 'ikePayload'].includes(name) && note !== undefined ? [note] : [],
+      ),
+    )
+    assert.ok(notes.length >= 4)
+    for (const note of notes) assert.match(note, /^decrypted: .*; ICV correct/)
   } finally {
     await rm(directory, { recursive: true })
   }
