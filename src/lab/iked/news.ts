@@ -1,7 +1,7 @@
 /** News of IKE as lines of iked's log. */
 
 import { formatEndpoint, type IkeNews } from '../../proto/ikev2/index.js'
-import { ikeExchangeNames } from '../../wire/ike/index.js'
+import { IkeExchange, ikeExchangeNames } from '../../wire/ike/index.js'
 
 /** What iked(8) calls the states of an IKE SA. */
 const STATES: Readonly<Record<string, string>> = {
@@ -37,7 +37,9 @@ export function linesOf(news: IkeNews): LogLine[] {
       const verb = news.kind === 'sent' ? 'send' : 'recv'
       const what = `${verb} ${exchange} ${news.isResponse ? 'res' : 'req'} ${news.messageId}`
       const suffix = news.kind === 'sent' || name === '' ? '' : `,${name}`
-      return [line(`${of}${what} peer ${peer} local ${formatEndpoint(local)}, ${news.length} bytes${suffix}`)]
+      const text = `${of}${what} peer ${peer} local ${formatEndpoint(local)}, ${news.length} bytes${suffix}`
+      // Whether a peer lives is asked all day long.
+      return [line(text, news.exchange === IkeExchange.informational)]
     }
     case 'state': {
       // iked has a state between the proof of an identity and the first child; here they come in one step.

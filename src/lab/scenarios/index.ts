@@ -4,6 +4,7 @@ import { espManual } from './esp.js'
 import { gif, gif6 } from './gif.js'
 import { gre } from './gre.js'
 import { ikev2Ipv6, ikev2Psk, ikev2Pubkey } from './ikev2.js'
+import { ikev2Natt } from './ikev2-natt.js'
 import type { Scenario } from './scenario.js'
 import { testbed } from './testbed.js'
 
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   ikev2Psk,
   ikev2Ipv6,
   ikev2Pubkey,
+  ikev2Natt,
 ]
 
 export type { Scenario, ScenarioRun } from './scenario.js'

@@ -63,6 +63,41 @@ for (const [what, scenario, message] of [
     /ping/,
   ],
   ['esp is switched off', broken('esp-manual', 'net.inet.esp.enable=1', 'net.inet.esp.enable=0'), /ping/],
+  [
+    'the pre-shared keys differ',
+    broken('ikev2-psk', 'psk "dont_use_psk_its_a_bad_idea"', 'psk "it_is"'),
+    /ping -c1 172\.16\.1\.2/,
+  ],
+  [
+    'iked is not started on bob',
+    broken('ikev2-psk', /rcctl start iked\n(?=\n# on alice\ncat)/, ''),
+    /IKE_SA_INIT|ping/,
+  ],
+  [
+    'bob’s file has no flow for IPv6',
+    broken('ikev2-ipv6', /(# on bob\nifconfig vether0 inet6[^\n]*\n)[\s\S]*?\nEOF\n/, '$1'),
+    /ping6 -c1/,
+  ],
+  [
+    'bob’s key is not where alice looks for it',
+    broken(
+      'ikev2-pubkey',
+      'alice:/etc/iked/pubkeys/ipv4/192.168.1.2',
+      'alice:/etc/iked/pubkeys/ipv4/192.168.1.3',
+    ),
+    /ping -c1 172\.16\.1\.2/,
+  ],
+  [
+    'the key that alice has for bob is her own',
+    broken('ikev2-pubkey', 'scp /etc/ked.local.pub alice:', 'scp alice:/etc/iked/local.pub alice:'),
+    /ping -c1 172\.16\.1\.2/,
+  ],
+  ['the router does not translate', broken('ikev2-natt', 'nat-to 192.168.1.254', ''), /ping/],
+  [
+    'there is no router between, and no NAT',
+    broken('ikev2-natt', /ifconfig vio0 inet 192\.168\.1\.2 delete[\s\S]*?10\.0\.0\.1\n/, ''),
+    /ping|iked/,
+  ],
 ] as const)
   test(`a scenario fails if ${what}`, async () => {
     const { ok, error } = await runScenario(scenario)
