@@ -14,6 +14,7 @@ import {
   parseKeys,
   readCapture,
 } from '../inspect/index.js'
+import { scenarios } from '../lab/index.js'
 import { run } from './lab.js'
 
 interface Called {
@@ -37,7 +38,7 @@ test('warren lab --json: every scenario with the facts that CLI.md names', async
   const results = JSON.parse(stdout) as Record<string, unknown>[]
   assert.deepEqual(
     results.map(({ name, ok, error }) => [name, ok, error]),
-    ['testbed', 'gif', 'gif6', 'gre', 'eoip', 'etherip', 'esp-manual'].map((name) => [name, true, null]),
+    scenarios.map(({ name }) => [name, true, null]),
   )
   for (const result of results) {
     assert.deepEqual(Object.keys(result), [
@@ -56,7 +57,7 @@ test('warren lab --json: every scenario with the facts that CLI.md names', async
 test('warren lab: a line each', async () => {
   const { code, stdout } = await warrenLab([])
   assert.equal(code, 0)
-  assert.equal(stdout.trimEnd().split('\n').length, 7)
+  assert.equal(stdout.trimEnd().split('\n').length, scenarios.length)
   assert.match(stdout, /^gre +ok {2}\d+ packets, [\d.]+ s virtual, \d+ ms wall$/m)
 })
 
