@@ -14,14 +14,20 @@ export type KeyExchangeName =
   | 'ECP_521'
   | 'CURVE25519'
   | 'CURVE448'
+  | 'ML_KEM_512'
+  | 'ML_KEM_768'
+  | 'ML_KEM_1024'
+  | 'SNTRUP761X25519'
 
 export interface KeyExchangeAlgorithm {
   readonly name: KeyExchangeName
   /** IANA transform id. */
   readonly id: number
-  readonly kind: 'modp' | 'ecp' | 'montgomery'
-  /** Bytes of a public value on the wire. */
+  readonly kind: 'modp' | 'ecp' | 'montgomery' | 'kem'
+  /** Bytes of the initiator's public value on the wire. */
   readonly valueLength: number
+  /** Bytes of the responder's: another length where it encapsulates. */
+  readonly answerLength: number
   /** Bytes of the shared secret. */
   readonly secretLength: number
   /** Only where a file names it: too weak to be offered of itself (RFC 8247 section 2.4). */
@@ -41,9 +47,29 @@ const method = (
   id,
   kind,
   valueLength,
+  answerLength: valueLength,
   // RFC 5903 section 7: the shared secret is the x coordinate alone.
   secretLength: kind === 'ecp' ? valueLength / 2 : valueLength,
   weak,
+  ref,
+})
+
+/** RFC 9370: key encapsulation, in an exchange of its own or added to another. */
+const kem = (
+  name: KeyExchangeName,
+  id: number,
+  valueLength: number,
+  answerLength: number,
+  secretLength: number,
+  ref: string,
+): KeyExchangeAlgorithm => ({
+  name,
+  id,
+  kind: 'kem',
+  valueLength,
+  answerLength,
+  secretLength,
+  weak: false,
   ref,
 })
 
@@ -60,13 +86,18 @@ export const KEY_EXCHANGES: Readonly<Record<KeyExchangeName, KeyExchangeAlgorith
   ECP_521: method('ECP_521', 21, 'ecp', 132, 'RFC 5903 section 3.3'),
   CURVE25519: method('CURVE25519', 31, 'montgomery', 32, 'RFC 8031'),
   CURVE448: method('CURVE448', 32, 'montgomery', 56, 'RFC 8031'),
+  ML_KEM_512: kem('ML_KEM_512', 35, 800, 768, 32, 'draft-ietf-ipsecme-ikev2-mlkem'),
+  ML_KEM_768: kem('ML_KEM_768', 36, 1184, 1088, 32, 'draft-ietf-ipsecme-ikev2-mlkem'),
+  ML_KEM_1024: kem('ML_KEM_1024', 37, 1568, 1568, 32, 'draft-ietf-ipsecme-ikev2-mlkem'),
+  // Of the private range, as OpenIKED has it: sntrup761 and X25519, hashed together.
+  SNTRUP761X25519: kem('SNTRUP761X25519', 1033, 1190, 1071, 64, 'iked.conf(5)'),
 }
 
 /** The method with a transform id; undefined where Warren has none. */
 export const keyExchangeById = (id: number): KeyExchangeAlgorithm | undefined =>
   Object.values(KEY_EXCHANGES).find((algorithm) => algorithm.id === id)
 
-/** Our half of an exchange. */
+/** The initiator's half of an exchange. */
 export interface KeyExchange {
   readonly algorithm: KeyExchangeAlgorithm
   /** What goes to the peer. */
@@ -81,5 +112,18 @@ export interface KeyExchange {
   destroy(): void
 }
 
-/** Makes our half; the private key is drawn from `random`. */
+/** Makes the initiator's half; the private key is drawn from `random`. */
 export type KeyExchangeFactory = (name: KeyExchangeName, random: Random) => KeyExchange
+
+/** The responder's half: what goes to the peer, and the secret that both then share. */
+export interface KeyExchangeAnswer {
+  readonly value: Uint8Array
+  readonly secret: Uint8Array
+}
+
+/** Makes the responder's half of what the initiator sent. Undefined: its value is none, as with `KeyExchange.finish`. */
+export type KeyExchangeResponder = (
+  name: KeyExchangeName,
+  peer: Uint8Array,
+  random: Random,
+) => KeyExchangeAnswer | undefined

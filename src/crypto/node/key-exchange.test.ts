@@ -3,10 +3,11 @@ import { createDiffieHellmanGroup, createECDH, getDiffieHellman } from 'node:cry
 import { describe, test } from 'node:test'
 import { type Random, SeededRandom } from '../../base/index.js'
 import { KEY_EXCHANGES, type KeyExchangeName, keyExchangeById } from '../key-exchange.js'
-import { nodeKeyExchange } from './key-exchange.js'
+import { nodeKeyExchange, nodeKeyExchangeAnswer } from './kem-exchange.js'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
-const names = Object.keys(KEY_EXCHANGES) as KeyExchangeName[]
+const all = Object.keys(KEY_EXCHANGES) as KeyExchangeName[]
+const names = all.filter((name) => KEY_EXCHANGES[name].kind !== 'kem')
 
 /** Gives these bytes, whatever is asked for. */
 const giving = (bytes: Uint8Array): Random => ({
@@ -115,4 +116,30 @@ test('RFC 5903 section 8.1', () => {
     ),
     hex('d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de'),
   )
+})
+
+for (const name of all)
+  test(`${name}: the responder's half is made of the initiator's`, () => {
+    const algorithm = KEY_EXCHANGES[name]
+    const ours = nodeKeyExchange(name, new SeededRandom(1))
+    assert.equal(ours.value.length, algorithm.valueLength)
+    const answer = nodeKeyExchangeAnswer(name, ours.value, new SeededRandom(2))!
+    assert.equal(answer.value.length, algorithm.answerLength)
+    assert.equal(answer.secret.length, algorithm.secretLength)
+    assert.deepEqual(ours.finish(answer.value), answer.secret)
+    assert.throws(() => ours.finish(answer.value), { code: 'CRYPTO_DESTROYED' })
+    const short = nodeKeyExchange(name, new SeededRandom(3))
+    assert.equal(nodeKeyExchangeAnswer(name, short.value.subarray(1), new SeededRandom(4)), undefined)
+    assert.equal(nodeKeyExchangeAnswer(name, new Uint8Array(0), new SeededRandom(4)), undefined)
+    assert.equal(short.finish(answer.value.subarray(1)), undefined)
+    const other = nodeKeyExchange(name, new SeededRandom(5))
+    const changed = Uint8Array.from(answer.value)
+    changed[algorithm.answerLength - 1]! ^= 1
+    assert.notDeepEqual(other.finish(changed), answer.secret)
+  })
+
+test('the X25519 half of sntrup761x25519 is checked as any other', () => {
+  const { value } = nodeKeyExchange('SNTRUP761X25519', new SeededRandom(1))
+  const zeros = Uint8Array.from(value).fill(0, value.length - 32)
+  assert.equal(nodeKeyExchangeAnswer('SNTRUP761X25519', zeros, new SeededRandom(2)), undefined)
 })

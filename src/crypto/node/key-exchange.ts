@@ -1,5 +1,5 @@
 /**
- * Key exchanges through `node:crypto`. Private keys come from the `Random` that is given, so that a run of the lab can be
+ * Diffie-Hellman through `node:crypto`. Private keys come from the `Random` that is given, so that a run of the lab can be
  * repeated; Node's own generators would draw elsewhere.
  */
 import {
@@ -11,12 +11,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { type Random, WarrenError } from '../../base/index.js'
-import {
-  KEY_EXCHANGES,
-  type KeyExchange,
-  type KeyExchangeAlgorithm,
-  type KeyExchangeFactory,
-} from '../key-exchange.js'
+import type { KeyExchange, KeyExchangeAlgorithm } from '../key-exchange.js'
 import { wipe } from '../wipe.js'
 import { DER_BIT_STRING, DER_OCTET_STRING, DER_SEQUENCE, der, derInteger } from './der.js'
 
@@ -34,7 +29,7 @@ abstract class NodeExchange implements KeyExchange {
 
   finish(peer: Uint8Array): Uint8Array | undefined {
     if (this.#over) throw GONE
-    if (peer.length !== this.algorithm.valueLength) return undefined
+    if (peer.length !== this.algorithm.answerLength) return undefined
     let secret: Uint8Array
     try {
       secret = this.agree(peer)
@@ -225,8 +220,8 @@ class MontgomeryExchange extends NodeExchange {
   }
 }
 
-export const nodeKeyExchange: KeyExchangeFactory = (name, random) => {
-  const algorithm = KEY_EXCHANGES[name]
+/** The initiator's halves of Diffie-Hellman, which are the responder's as well. */
+export function diffieHellmanExchange(algorithm: KeyExchangeAlgorithm, random: Random): KeyExchange {
   switch (algorithm.kind) {
     case 'modp':
       return new ModpExchange(algorithm, random)
@@ -234,5 +229,7 @@ export const nodeKeyExchange: KeyExchangeFactory = (name, random) => {
       return new EcpExchange(algorithm, random)
     case 'montgomery':
       return new MontgomeryExchange(algorithm, random)
+    case 'kem':
+      throw new WarrenError('CRYPTO_ALGORITHM', 'no Diffie-Hellman', { found: algorithm.name })
   }
 }

@@ -43,6 +43,9 @@ const GROUPS: Readonly<Record<number, string>> = {
   21: 'ecp521',
   31: 'curve25519',
   32: 'curve448',
+  35: 'mlkem512',
+  36: 'mlkem768',
+  37: 'mlkem1024',
   1033: 'sntrup761x25519',
 }
 const PRFS: Readonly<Record<number, string>> = {

@@ -1,6 +1,12 @@
 /** A child in an exchange (RFC 7296 sections 1.2, 1.3.1): what is offered and answered, the same in both of its exchanges. */
 import type { Instant } from '../../base/index.js'
-import { KEY_EXCHANGES, type KeyExchange, nodeKeyExchange } from '../../crypto/index.js'
+import {
+  KEY_EXCHANGES,
+  type KeyExchange,
+  type KeyExchangeAnswer,
+  nodeKeyExchange,
+  nodeKeyExchangeAnswer,
+} from '../../crypto/index.js'
 import { type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import {
   asksTransport,
@@ -184,8 +190,7 @@ export function answerChild(
   // RFC 4303 section 2.1: reserved.
   if (spiOut < 256) return { text: 'a reserved SPI', mend: 'mend the peer', notify: NotifyType.invalidSyntax }
   const group = choice.agreed.keyExchange
-  let exchange: KeyExchange | undefined
-  let secret: Uint8Array | undefined
+  let exchange: KeyExchangeAnswer | undefined
   if (group !== undefined) {
     const { id } = KEY_EXCHANGES[group]
     if (ke === undefined || ke.method !== id)
@@ -195,9 +200,8 @@ export function answerChild(
         notify: NotifyType.invalidKePayload,
         data: Uint8Array.of(id >> 8, id & 0xff),
       }
-    exchange = nodeKeyExchange(group, context.random)
-    secret = exchange.finish(ke.data)
-    if (secret === undefined)
+    exchange = nodeKeyExchangeAnswer(group, ke.data, context.random)
+    if (exchange === undefined)
       return {
         text: 'the peer’s key exchange value is none',
         mend: 'mend the peer',
@@ -220,7 +224,7 @@ export function answerChild(
       notify: NotifyType.noProposalChosen,
     }
   const spiIn = context.childSpi()
-  const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, secret)
+  const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, exchange?.secret)
   const child: Child = {
     id: session.nextChildId(),
     spiIn,
@@ -241,7 +245,7 @@ export function answerChild(
       ...(first ? [] : [{ kind: 'Nonce' as const, data: nonces.responder }]),
       ...(exchange === undefined
         ? []
-        : [{ kind: 'KE' as const, method: exchange.algorithm.id, data: exchange.value }]),
+        : [{ kind: 'KE' as const, method: KEY_EXCHANGES[group!].id, data: exchange.value }]),
       ...trafficPayloads(common.remote, common.local),
     ],
   }

@@ -3,7 +3,7 @@
  * itself made anew, before the old ones go, and what happens where both sides begin at once.
  */
 import { type Duration, type Instant, seconds } from '../../base/index.js'
-import { KEY_EXCHANGES, nodeKeyExchange } from '../../crypto/index.js'
+import { KEY_EXCHANGES, nodeKeyExchange, nodeKeyExchangeAnswer } from '../../crypto/index.js'
 import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
 import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
 import { findError, findNotify, findPayload, notify } from './init.js'
@@ -265,12 +265,11 @@ function answerRekeyIke(
   const { id } = KEY_EXCHANGES[choice.agreed.keyExchange!]
   if (ke === undefined || ke.method !== id)
     return [notify(NotifyType.invalidKePayload, Uint8Array.of(id >> 8, id & 0xff))]
-  const exchange = nodeKeyExchange(choice.agreed.keyExchange!, context.random)
-  const secret = exchange.finish(ke.data)
-  if (secret === undefined) return [notify(NotifyType.invalidSyntax)]
+  const exchange = nodeKeyExchangeAnswer(choice.agreed.keyExchange!, ke.data, context.random)
+  if (exchange === undefined) return [notify(NotifyType.invalidSyntax)]
   const nonces = { initiator: nonce.data, responder: context.random.fill(new Uint8Array(NONCE_LENGTH)) }
   const spis = { initiator: choice.proposal.spi, responder: context.random.fill(new Uint8Array(8)) }
-  const next = successor(session, false, choice.agreed, secret, nonces, spis, now)
+  const next = successor(session, false, choice.agreed, exchange.secret, nonces, spis, now)
   if (session.rekeying === undefined) handOver(session, next, now)
   else session.rekeying.rival = { session: next, lowestNonce: lowestOf(nonces) }
   const { number } = choice.proposal

@@ -1,6 +1,6 @@
 /** IKE_SA_INIT as the responder (RFC 7296 sections 1.2, 2.6): the dear part only for who may come, and at an address that is proved. */
 import type { Instant } from '../../base/index.js'
-import { KEY_EXCHANGES, nodeKeyExchange } from '../../crypto/index.js'
+import { KEY_EXCHANGES, nodeKeyExchangeAnswer } from '../../crypto/index.js'
 import {
   emitIkeMessage,
   IKE_FLAG_RESPONSE,
@@ -98,9 +98,8 @@ export function answerInit(
         notify(NotifyType.invalidKePayload, Uint8Array.of(group.id >> 8, group.id & 0xff)),
       ]),
     }
-  const exchange = nodeKeyExchange(group.name, context.random)
-  const secret = exchange.finish(ke.data)
-  if (secret === undefined)
+  const exchange = nodeKeyExchangeAnswer(group.name, ke.data, context.random)
+  if (exchange === undefined)
     return {
       bytes: plainAnswer(header, [notify(NotifyType.invalidSyntax)]),
       problem: { text: 'the peer’s key exchange value is none', mend: 'mend the peer' },
@@ -132,7 +131,7 @@ export function answerInit(
       remote,
       policy,
       agreed: choice.agreed,
-      keys: deriveIkeKeys(choice.agreed, secret, nonces, spis),
+      keys: deriveIkeKeys(choice.agreed, exchange.secret, nonces, spis),
       peerFragments,
       udp: nat.supported && (nat.here || nat.there || policy.forceUdp),
       behindNat: nat.here,
