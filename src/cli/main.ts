@@ -19,6 +19,7 @@ const verbs: Readonly<Record<string, { readonly about: string; load(): Promise<V
   status: { about: 'ask the running one how its tunnels are', load: () => import('./status.js') },
   reload: { about: 'have the running one read its files again', load: () => import('./reload.js') },
   down: { about: 'stop the running one', load: () => import('./down.js') },
+  keygen: { about: 'make the key pair that IKE signs with', load: () => import('./keygen.js') },
   dump: { about: 'print packets as tcpdump lines, live or from a file', load: () => import('./dump.js') },
   explain: { about: 'name every byte of a packet', load: () => import('./explain.js') },
 }
