@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { IpPrefix, Ipv4Address, seconds } from '../../base/index.js'
+import { formatEndpoint } from './context.js'
+import { type Fault, type Link, pair, spisOf } from './testing.js'
+
+const PUBLIC = Ipv4Address.parse('203.0.113.9')!
+const INSIDE = Ipv4Address.parse('192.168.1.2')!
+
+/** A NAT in front of 192.168.1.2: ports `shift` higher outside. */
+const nat =
+  (shift: () => number): Fault =>
+  (datagram) => {
+    const { carrier } = datagram
+    assert.ok(carrier.kind === 'udp')
+    const { local, remote, localPort, remotePort } = carrier
+    if (local.equals(INSIDE))
+      return [
+        {
+          delayMs: 5,
+          datagram: { ...datagram, carrier: { ...carrier, local: PUBLIC, localPort: localPort + shift() } },
+        },
+      ]
+    // What is not of the mapping that stands is lost.
+    const port = remotePort - shift()
+    if (!remote.equals(PUBLIC) || (port !== 500 && port !== 4500)) return []
+    return [
+      { delayMs: 5, datagram: { ...datagram, carrier: { ...carrier, remote: INSIDE, remotePort: port } } },
+    ]
+  }
+
+function behindNat(shift: () => number): Link {
+  const link = pair({ peer: IpPrefix.parse('0.0.0.0/0')! })
+  link.fault = nat(shift)
+  link.start()
+  return link
+}
+
+describe('a NAT between the ends (RFC 7296 section 2.23)', () => {
+  test('is found, and all goes over to UDP and port 4500', () => {
+    const link = behindNat(() => 20_000)
+    link.run(3)
+    const [a, b] = link.sides
+    assert.deepEqual([a.established, b.established], [1, 1])
+    assert.deepEqual(spisOf(a), spisOf(b))
+    const [session] = a.machine.sessions()
+    assert.equal(formatEndpoint(session!.remote), '203.0.113.9:24500')
+    assert.equal(formatEndpoint(session!.local), '192.168.1.1:4500')
+    const [path] = a.paths.values()
+    assert.ok(path!.carrier.kind === 'udp')
+    assert.equal(path!.carrier.remotePort, 24_500)
+  })
+
+  test('its mapping is kept by the side behind it (RFC 3948 section 4), and only by that one', () => {
+    const link = behindNat(() => 20_000)
+    link.run(3)
+    for (const side of link.sides) side.sent.length = 0
+    link.run(65)
+    const keepalives = link.sides.map(
+      ({ sent }) => sent.filter(({ payload }) => payload.length === 1 && payload[0] === 0xff).length,
+    )
+    assert.deepEqual(keepalives, [0, 3])
+  })
+
+  test('another mapping: the peer is followed once it is heard, with keys that are new', () => {
+    let shift = 20_000
+    const link = pair({ peer: IpPrefix.parse('0.0.0.0/0')! }, { deadPeerAfter: seconds(10) })
+    link.fault = nat(() => shift)
+    link.start()
+    link.run(3)
+    const before = spisOf(link.sides[0])
+    shift = 30_000
+    link.run(30)
+    const [a, b] = link.sides
+    assert.equal(formatEndpoint(a.machine.sessions()[0]!.remote), '203.0.113.9:34500')
+    assert.deepEqual(spisOf(a), spisOf(b))
+    assert.notDeepEqual(spisOf(a), before)
+    const [path] = a.paths.values()
+    assert.ok(path!.carrier.kind === 'udp')
+    assert.equal(path!.carrier.remotePort, 34_500)
+  })
+
+  test('a stranger who repeats a message from elsewhere moves nobody', () => {
+    const link = behindNat(() => 20_000)
+    link.run(3)
+    const [a, b] = link.sides
+    const last = b.sent.at(-1)!
+    assert.ok(last.carrier.kind === 'udp')
+    const { local, remote, localPort, remotePort } = last.carrier
+    for (const payload of [last.payload, last.payload.map((byte, i) => (i > 40 ? byte ^ 1 : byte))])
+      a.machine.receive(
+        {
+          carrier: {
+            ...last.carrier,
+            local: remote,
+            remote: Ipv4Address.parse('198.51.100.66')!,
+            localPort: remotePort,
+            remotePort: localPort,
+          },
+          payload,
+        },
+        link.now,
+      )
+    assert.ok(local !== undefined)
+    link.flush(a)
+    assert.equal(formatEndpoint(a.machine.sessions()[0]!.remote), '203.0.113.9:24500')
+  })
+})
