@@ -1,5 +1,7 @@
 export * from './constant-time.js'
+export * from './des.js'
 export * from './key-exchange.js'
+export * from './md4.js'
 export * from './names.js'
 export * from './node/generate.js'
 export * from './node/hash.js'
