@@ -5,7 +5,7 @@
  */
 import type { Random } from '../base/index.js'
 import type { Kem } from './kem.js'
-import { hash } from './node/hash.js'
+import { nodeHash } from './node/prf.js'
 import { wipe } from './wipe.js'
 
 /** Polynomials are of degree below P, modulo x^P - x - 1. */
@@ -282,7 +282,7 @@ const decodeRounded = (bytes: Uint8Array): Polynomial =>
 
 /** The first half of SHA-512, of a number that says what for. */
 const hashOf = (prefix: number, ...parts: readonly Uint8Array[]): Uint8Array =>
-  hash('sha512', Uint8Array.of(prefix), ...parts).subarray(0, 32)
+  nodeHash('sha512', Uint8Array.of(prefix), ...parts).subarray(0, 32)
 
 /** The ciphertext of a short polynomial. */
 function hide(short: Polynomial, shortBytes: Uint8Array, h: Polynomial, publicHash: Uint8Array): Uint8Array {

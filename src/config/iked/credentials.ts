@@ -155,6 +155,11 @@ export class IkedCredentials implements Credentials {
     return hashes
   }
 
+  /** As iked: a key of the kind that ours is. */
+  rawEncoding(): number | undefined {
+    return this.#key === undefined ? undefined : rawKeyData(this.#key.publicKey, []).encoding
+  }
+
   /**
    * A certificate of this identity whose key is ours, with those between it and the authority; else the key itself, as
    * the peer asked for it (`requests`: its CERTREQ payloads) or as iked sends it.

@@ -11,8 +11,8 @@ import {
 } from '../key-exchange.js'
 import { SNTRUP761_CIPHERTEXT_LENGTH, SNTRUP761_PUBLIC_LENGTH, sntrup761 } from '../sntrup761.js'
 import { wipe } from '../wipe.js'
-import { hash } from './hash.js'
 import { diffieHellmanExchange } from './key-exchange.js'
+import { nodeHash } from './prf.js'
 
 const KEMS: Readonly<Partial<Record<KeyExchangeName, Kem>>> = {
   ML_KEM_512: mlKem512,
@@ -76,7 +76,7 @@ class SntrupExchange implements KeyExchange {
 
 function both(first: Uint8Array | undefined, second: Uint8Array | undefined): Uint8Array | undefined {
   if (first === undefined || second === undefined) return undefined
-  const secret = hash('sha512', first, second)
+  const secret = nodeHash('sha512', first, second)
   wipe(first, second)
   return secret
 }

@@ -45,6 +45,8 @@ export interface Credentials {
   peer(id: Identity, certificates: readonly CertificateData[]): PublicKey | Distrust
   /** Of a CERTREQ: SHA-1 hashes of the keys of authorities that are trusted (RFC 7296 section 3.7), joined. */
   authorities(): Uint8Array
+  /** The kind of raw key to ask for where there is no authority, as IANA's encoding; absent: none is asked for. */
+  rawEncoding?(): number | undefined
 }
 
 /** Where a piece of news comes from. */

@@ -2,8 +2,16 @@
 import { type Instant, seconds } from '../../base/index.js'
 import { IkeExchange, type IkePayload, NotifyType, type PayloadOf } from '../../wire/ike/index.js'
 import { sharedKeyPayload, signaturePayload, verifySharedKey, verifySignature } from './authenticate.js'
+import type { CertificateData } from './context.js'
 import { formatIdentity, type Identity, identityBody, sameIdentity } from './identity.js'
-import { findError, findNotify, findPayload, notify } from './init.js'
+import {
+  certificateRequests,
+  findError,
+  findNotify,
+  findPayload,
+  notify,
+  requestedCertificates,
+} from './init.js'
 import { signedOctets } from './keys.js'
 import { meaningOf } from './meanings.js'
 import { answerChild, type ChildOffer, completeChild, offerChild } from './negotiate-child.js'
@@ -26,12 +34,13 @@ const NO_EAP = { text: 'the policy wants EAP', mend: 'authenticate with EAP, or 
 function ownAuth(
   session: Session,
   policy: IkePolicy,
+  wanted: readonly CertificateData[],
 ): IkePayload[] | { readonly text: string; readonly mend: string } {
   const octets = octetsOf(session, session.isInitiator, policy.localId)
   if (policy.localAuth.kind === 'psk')
     return [sharedKeyPayload(session.agreed.prf!, policy.localAuth.secret, octets)]
   if (policy.localAuth.kind === 'eap') return NO_EAP
-  const own = session.context.credentials.own(policy.localId)
+  const own = session.context.credentials.own(policy.localId, wanted)
   if (own === undefined)
     return {
       text: `no private key for ${formatIdentity(policy.localId)}`,
@@ -88,22 +97,19 @@ const idPayload = (kind: 'IDi' | 'IDr', { type, data }: Identity): PayloadOf<'ID
 /** The initiator's IKE_AUTH. */
 export function authenticate(session: Session, initialContact: boolean, now: Instant): void {
   const { policy, context } = session
-  const auth = ownAuth(session, policy)
+  const auth = ownAuth(session, policy, session.opening!.certificatesWanted ?? [])
   if ('text' in auth) {
     session.tell({ kind: 'problem', ...auth }, now)
     session.close(auth.text, false, now)
     return
   }
   const offer = offerChild(session, true)
-  const authorities = policy.remoteAuth.kind === 'signature' ? context.credentials.authorities() : undefined
   const certificates = auth.filter(({ kind }) => kind === 'CERT')
   const payloads: IkePayload[] = [
     idPayload('IDi', policy.localId),
     ...certificates,
     ...(initialContact ? [notify(NotifyType.initialContact)] : []),
-    ...(authorities === undefined || authorities.length === 0
-      ? []
-      : [{ kind: 'CERTREQ' as const, encoding: 4, data: authorities }]),
+    ...(policy.remoteAuth.kind === 'signature' ? certificateRequests(context.credentials) : []),
     ...(policy.remoteId === undefined ? [] : [idPayload('IDr', policy.remoteId)]),
     ...auth.filter(({ kind }) => kind === 'AUTH'),
     ...offer.payloads,
@@ -199,7 +205,7 @@ export function answerAuth(
   session.policy = policy
   const wrong = checkPeer(session, policy, id, request)
   if (wrong !== undefined) return refuse(wrong, NotifyType.authenticationFailed)
-  const auth = ownAuth(session, policy)
+  const auth = ownAuth(session, policy, requestedCertificates(request))
   if ('text' in auth) return refuse(auth, NotifyType.authenticationFailed)
   session.peerId = id
   const child = answerChild(session, request, true, session.opening!.nonces, now)

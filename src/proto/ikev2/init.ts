@@ -1,8 +1,15 @@
 /** The first exchange, IKE_SA_INIT (RFC 7296 section 1.2): what both roles put into it and take out of it. */
 import { type IpAddress, readUint16 } from '../../base/index.js'
 import { constantTimeEqual, nodeHash } from '../../crypto/index.js'
-import { HashAlgorithm, type IkePayload, joined, NotifyType, type PayloadOf } from '../../wire/ike/index.js'
-import type { Endpoint } from './context.js'
+import {
+  CertEncoding,
+  HashAlgorithm,
+  type IkePayload,
+  joined,
+  NotifyType,
+  type PayloadOf,
+} from '../../wire/ike/index.js'
+import type { CertificateData, Credentials, Endpoint } from './context.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -101,6 +108,28 @@ export function signatureHashes(): PayloadOf<'N'> {
   ]
   return notify(NotifyType.signatureHashAlgorithms, Uint8Array.from(ids.flatMap((id) => [0, id])))
 }
+
+/**
+ * What we ask a peer to show: certificates of these authorities, else a raw key as iked does. strongSwan shows no
+ * certificate that it is not asked for. `room`: bytes that there are for the payload.
+ */
+export function certificateRequests(
+  credentials: Credentials,
+  room: number = Number.POSITIVE_INFINITY,
+): IkePayload[] {
+  const authorities = credentials.authorities()
+  const fitting = Math.max(0, Math.min(authorities.length, 20 * Math.floor((room - 5) / 20)))
+  if (fitting > 0)
+    return [{ kind: 'CERTREQ', encoding: CertEncoding.x509, data: authorities.subarray(0, fitting) }]
+  const encoding = authorities.length === 0 ? credentials.rawEncoding?.() : undefined
+  return encoding === undefined || room < 5 ? [] : [{ kind: 'CERTREQ', encoding, data: new Uint8Array(0) }]
+}
+
+/** The peer's CERTREQ payloads. */
+export const requestedCertificates = (payloads: readonly IkePayload[]): CertificateData[] =>
+  payloads.flatMap((payload) =>
+    payload.kind === 'CERTREQ' ? [{ encoding: payload.encoding, data: payload.data }] : [],
+  )
 
 /** The hashes that the peer verifies with; undefined: it knows nothing of RFC 7427. */
 export function peerHashes(payloads: readonly IkePayload[]): ReadonlySet<number> | undefined {

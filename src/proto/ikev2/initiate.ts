@@ -32,6 +32,7 @@ import {
   natPayloads,
   notify,
   peerHashes,
+  requestedCertificates,
   signatureHashes,
 } from './init.js'
 import { deriveIkeKeys } from './keys.js'
@@ -272,6 +273,7 @@ export class Attempt {
           initRequest: this.#request,
           initResponse: bytes,
           peerHashes: peerHashes(payloads),
+          certificatesWanted: requestedCertificates(payloads),
           candidates: [policy],
         },
         requests,

@@ -89,9 +89,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       provider: options.provider ?? nodeProvider,
       // Those of the latest `reload`.
       credentials: {
-        own: (id) => this.#options.credentials.own(id),
+        own: (id, requests) => this.#options.credentials.own(id, requests),
         peer: (id, certificates) => this.#options.credentials.peer(id, certificates),
         authorities: () => this.#options.credentials.authorities(),
+        rawEncoding: () => this.#options.credentials.rawEncoding?.(),
       },
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
       install: (path) => this.#outputs.push({ kind: 'install', path }),

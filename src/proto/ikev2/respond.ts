@@ -11,7 +11,16 @@ import {
 } from '../../wire/ike/index.js'
 import type { Endpoint, IkeContext } from './context.js'
 import { answerAuth } from './establish.js'
-import { findNat, findNotify, findPayload, natPayloads, notify, peerHashes, signatureHashes } from './init.js'
+import {
+  certificateRequests,
+  findNat,
+  findNotify,
+  findPayload,
+  natPayloads,
+  notify,
+  peerHashes,
+  signatureHashes,
+} from './init.js'
 import { deriveIkeKeys } from './keys.js'
 import { type Mismatch, negotiate } from './negotiate.js'
 import type { IkePolicy } from './policy.js'
@@ -110,18 +119,27 @@ export function answerInit(
   const hashes = peerHashes(payloads)
   const nat = findNat(payloads, spis.initiator, new Uint8Array(8), local, remote)
   const { number, protocol, spi } = choice.proposal
-  const bytes = plainAnswer(
-    header,
-    [
-      { kind: 'SA', proposals: [{ number, protocol, spi, transforms: transformsOf(choice.agreed) }] },
-      { kind: 'KE', method: group.id, data: exchange.value },
-      { kind: 'Nonce', data: nonces.responder },
-      ...(nat.supported ? natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp) : []),
-      ...(peerFragments && policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
-      ...(hashes === undefined ? [] : [signatureHashes()]),
-    ],
-    spis.responder,
-  )
+  const answer = (asked: readonly IkePayload[]): Uint8Array =>
+    plainAnswer(
+      header,
+      [
+        { kind: 'SA', proposals: [{ number, protocol, spi, transforms: transformsOf(choice.agreed) }] },
+        { kind: 'KE', method: group.id, data: exchange.value },
+        { kind: 'Nonce', data: nonces.responder },
+        ...(nat.supported ? natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp) : []),
+        ...(peerFragments && policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
+        ...asked,
+        ...(hashes === undefined ? [] : [signatureHashes()]),
+      ],
+      spis.responder,
+    )
+  const bare = answer([])
+  // No answer is longer than its request while the address is not proved.
+  const asked =
+    policy.remoteAuth.kind === 'signature'
+      ? certificateRequests(context.credentials, request.length - bare.length)
+      : []
+  const bytes = asked.length === 0 ? bare : answer(asked)
   const session = new Session(
     {
       context,

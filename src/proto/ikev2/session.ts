@@ -8,7 +8,14 @@ import { IkeExchange, type IkeHeader, type IkePayload, NotifyType } from '../../
 import type { PolicySpec, ReachedLifetime } from '../machine.js'
 import { Channel } from './channel.js'
 import { type Carriage, type Child, pathOf, policiesOf, rekeyAfter, showSpi, spiBytes } from './children.js'
-import { type Endpoint, formatEndpoint, type IkeContext, NAT_PORT, sameEndpoint } from './context.js'
+import {
+  type CertificateData,
+  type Endpoint,
+  formatEndpoint,
+  type IkeContext,
+  NAT_PORT,
+  sameEndpoint,
+} from './context.js'
 import { EncryptedPayloads } from './encrypted.js'
 import type { Identity } from './identity.js'
 import { notify } from './init.js'
@@ -51,6 +58,8 @@ export interface Opening {
   readonly initResponse: Uint8Array
   /** RFC 7427: what the peer verifies with. */
   readonly peerHashes: ReadonlySet<number> | undefined
+  /** CERTREQ payloads of the responder. */
+  readonly certificatesWanted?: readonly CertificateData[]
   /** Policies that the peer's address allows, the one that was negotiated with first. */
   readonly candidates: readonly IkePolicy[]
 }
