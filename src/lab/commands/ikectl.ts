@@ -105,7 +105,7 @@ function find(operands: readonly string[]): { action: Action; words: string[] } 
       : known.filter((word) => operand !== undefined && (word.startsWith('<') || word.startsWith(operand)))
     if (fits.length !== 1 || operand === '')
       throw new CommandFailure(
-        `${operand === undefined ? '' : `${fits.length > 1 ? 'ambiguous' : 'unknown'} argument: ${operand}${meant(operand, known)}\n`}valid commands/args:\n${known.map((word) => `  ${word}`).join('\n')}`,
+        `${operand === undefined ? '' : `${fits.length > 1 ? `ambiguous argument: ${operand}` : `unknown argument: ${operand}${meant(operand, known)}`}\n`}valid commands/args:\n${known.map((word) => `  ${word}`).join('\n')}`,
       )
     words.push(fits[0]!.startsWith('<') ? operand! : fits[0]!)
     place = place[fits[0]!]!

@@ -47,15 +47,16 @@ export const iked: LabCommand = async (args, context) => {
     }
   }
   if (host.iked !== undefined) return fail('iked: already running')
-  const said = await lab.clock.lend(startIked(host, { file, macros, verbose }))
+  const listener = (text: string, isVerbose: boolean): void => {
+    if (!isVerbose || verbose) context.print(text)
+  }
+  const said = await lab.clock.lend(
+    startIked(host, { file, macros, verbose, ...(foreground ? { listener } : {}) }),
+  )
   for (const line of said) context.warn(line)
   const daemon = runningOn(host)
   if (daemon === undefined) return { stdout: '', stderr: '', exitCode: 1 }
   if (!foreground) return succeed()
-  const listener = (text: string, isVerbose: boolean): void => {
-    if (!isVerbose || daemon.verbose) context.print(text)
-  }
-  daemon.listeners.add(listener)
   await context.wait<never>(() => () => daemon.listeners.delete(listener))
   if (host.iked === daemon) stopIked(host)
   return succeed()

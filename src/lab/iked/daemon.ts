@@ -30,12 +30,19 @@ export interface IkedConfiguration {
   readonly decoupled?: boolean
 }
 
+export type LogListener = (text: string, verbose: boolean) => void
+
+export interface LogOptions {
+  readonly verbose?: boolean
+  readonly listener?: LogListener
+}
+
 export class Iked {
   readonly pid: number
   verbose: boolean
   readonly kernel: IkedKernel
   /** Hears every line of the log, whatever its level: `ikectl monitor`, `iked -d`. */
-  readonly listeners: Set<(text: string, verbose: boolean) => void> = new Set()
+  readonly listeners: Set<LogListener> = new Set()
   readonly statistics: IkedStatistics = {
     created: 0,
     established: 0,
@@ -58,8 +65,14 @@ export class Iked {
   #running = true
 
   /** @throws WarrenError STACK_ADDRESS_IN_USE where another daemon has port 500 */
-  constructor(host: LabMachine, pid: number, configuration: IkedConfiguration, verbose = false) {
+  constructor(
+    host: LabMachine,
+    pid: number,
+    configuration: IkedConfiguration,
+    { verbose = false, listener }: LogOptions = {},
+  ) {
     this.verbose = verbose
+    if (listener !== undefined) this.listeners.add(listener)
     this.#host = host
     this.pid = pid
     this.#configuration = configuration

@@ -2,12 +2,14 @@
 import { WarrenError } from '../../base/index.js'
 import type { LabMachine } from '../machine.js'
 import { type ConfigurationOptions, IKED_CONF, loadIkedConfiguration } from './configuration.js'
-import { DAEMON_LOG, Iked, type IkedConfiguration } from './daemon.js'
+import { DAEMON_LOG, Iked, type IkedConfiguration, type LogListener } from './daemon.js'
 
 export interface IkedOptions extends ConfigurationOptions {
   readonly verbose?: boolean
   /** Of `-S`, `-p` and the like there is nothing to play. */
   readonly configuration?: IkedConfiguration
+  /** Hears the log from the first line on. */
+  readonly listener?: LogListener
 }
 
 /** Starts the daemon; what is wrong is said, and in its log too. Nothing runs then. */
@@ -16,7 +18,7 @@ export async function startIked(host: LabMachine, options: IkedOptions = {}): Pr
   const pid = 1_000 + host.random.below(98_000)
   try {
     const loaded = options.configuration ?? (await loadIkedConfiguration(host, options))
-    host.iked = new Iked(host, pid, loaded, options.verbose === true)
+    host.iked = new Iked(host, pid, loaded, options)
     host.runningServices.add('iked')
     return 'warnings' in loaded ? [...(loaded.warnings as readonly string[])] : []
   } catch (error) {
