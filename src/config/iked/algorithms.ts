@@ -99,6 +99,10 @@ export const GROUPS: ReadonlyMap<string, Suite['keyExchange'][number] | 'NONE'> 
   ['ecp521', 'ECP_521'],
   ['curve25519', 'CURVE25519'],
   ['curve448', 'CURVE448'],
+  ['mlkem512', 'ML_KEM_512'],
+  ['mlkem768', 'ML_KEM_768'],
+  ['mlkem1024', 'ML_KEM_1024'],
+  ['sntrup761x25519', 'SNTRUP761X25519'],
 ])
 
 export type Kind = 'enc' | 'auth' | 'prf' | 'group'
@@ -116,6 +120,9 @@ const GROUP_NUMBERS: Readonly<Record<number, string>> = {
   21: 'ecp521',
   31: 'curve25519',
   32: 'curve448',
+  35: 'mlkem512',
+  36: 'mlkem768',
+  37: 'mlkem1024',
 }
 
 /** Other names for the same. */
@@ -145,7 +152,6 @@ const NOT_OFFERED: Readonly<Record<Kind, ReadonlyMap<string, string>>> = {
       'brainpool512',
       'grp30',
     ),
-    ...reason('it is not there yet', 'sntrup761x25519'),
   ]),
 }
 
@@ -173,7 +179,8 @@ export interface Named {
   readonly mend?: string
 }
 
-const OWN = /^(?:aes-xcbc|aes-cmac|curve448|grp32|aes-\d+-gcm-8|aes-\d+-ccm-\d+|aes-192-gcm-12)$/
+const OWN =
+  /^(?:aes-xcbc|aes-cmac|curve448|grp32|mlkem\d+|grp3[567]|aes-\d+-gcm-8|aes-\d+-ccm-\d+|aes-192-gcm-12)$/
 
 /** Throws `WarrenError` for what neither iked nor Warren knows. As iked does, it takes the beginning of a name, too. */
 export function named(token: Token, kind: Kind, phase: Phase): Named {

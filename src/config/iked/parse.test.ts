@@ -180,8 +180,8 @@ const offers: readonly (readonly [name: string, text: string, printed: string])[
   ],
   [
     'what Warren has not is left out where something of its kind is left',
-    'ikesa enc aes-256 auth hmac-md5 auth hmac-sha1 prf hmac-sha1 group sntrup761x25519 group curve25519',
-    `ikesa enc aes-256 prf hmac-sha1 auth hmac-sha1 group curve25519 ${CHILD_DEFAULT}`,
+    'ikesa enc aes-256 auth hmac-md5 auth hmac-sha1 prf hmac-sha1 group brainpool256 group sntrup761x25519 group curve25519',
+    `ikesa enc aes-256 prf hmac-sha1 auth hmac-sha1 group sntrup761x25519 group curve25519 ${CHILD_DEFAULT}`,
   ],
 ]
 
