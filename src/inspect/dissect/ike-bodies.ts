@@ -67,16 +67,31 @@ const identity: Body = (bytes, start, end) => {
   return [...fields, ...rest(bytes, at, end, 'Identification data', ikeId.ref, more)]
 }
 
+/** Of SHA-1: of what an address leads to, and of the public keys of authorities (RFC 7296 sections 3.6, 3.7). */
+const HASH_LENGTH = 20
+const HASH_AND_URL_OF_BUNDLE = 13
+
 const certificate: Body = (bytes, start, end) => {
+  const { ref } = ikeCert
   const { fields, at } = fixedPart(ikeCert, bytes, start, end)
-  const names = bytes[start] === CertEncoding.x509 ? certificateNames(bytes.subarray(at, end)) : undefined
+  const encoding = bytes[start]
+  if (
+    (encoding === CertEncoding.hashAndUrl || encoding === HASH_AND_URL_OF_BUNDLE) &&
+    end - at > HASH_LENGTH
+  ) {
+    const url = at + HASH_LENGTH
+    return [
+      ...fields,
+      bytesField('hash', 'SHA-1', bytes, at, url, { ref, meaning: 'of what stands at the address' }),
+      ...rest(bytes, url, end, 'URL', ref, { value: printable(bytes, url, end) }),
+    ]
+  }
+  const names = encoding === CertEncoding.x509 ? certificateNames(bytes.subarray(at, end)) : undefined
   const meaning =
     names === undefined ? `${end - at} bytes` : `subject ${names.subject}, issuer ${names.issuer}`
-  return [...fields, ...rest(bytes, at, end, 'Certificate data', ikeCert.ref, { meaning })]
+  return [...fields, ...rest(bytes, at, end, 'Certificate data', ref, { meaning })]
 }
 
-/** RFC 7296 section 3.7: SHA-1 hashes of the public keys of authorities, one behind the other. */
-const HASH_LENGTH = 20
 /** Hashes that have rows of their own. */
 const MOST_HASHES = 64
 

@@ -115,7 +115,7 @@ describe('every kind of payload', () => {
 
   test('is named, with nothing wrong in a message of all of them', () => {
     assert.deepEqual(explain(packet, LinkType.raw, packet.length).problems, [])
-    assert.equal(titles(layers).length, 24)
+    assert.equal(titles(layers).length, 27)
     assert.ok(titles(layers).includes('Payload of type 200'))
   })
   for (const said of [
@@ -137,6 +137,10 @@ describe('every kind of payload', () => {
     'Hash algorithm: SHA2-384',
     'Key exchange method wanted: ECP_256',
     'Address: 192.0.2.1',
+    'URL: http://a.example/c',
+    'Compression: DEFLATE',
+    'Gateway: 192.0.2.9',
+    "Nonce: the initiator's",
     'Vendor ID: "Warren"',
     'Starting address: 10.0.0.0',
     'Ending address: 10.0.0.255',

@@ -3,7 +3,7 @@ import { readUint16, readUint32 } from '../../base/index.js'
 import type { FieldRange } from '../../wire/field.js'
 import { HashAlgorithm, ikePayloadNames, keyExchangeNames, NotifyType } from '../../wire/ike/index.js'
 import { bytesField } from '../dissect/layer.js'
-import { addressText } from './text.js'
+import { addressText, printable } from './text.js'
 
 const REFS: Readonly<Record<number, string>> = {
   [NotifyType.unsupportedCriticalPayload]: 'RFC 7296 section 2.5',
@@ -105,6 +105,57 @@ const address: Data = (bytes, start, end, ref) => [
   }),
 ]
 
+/** RFC 7296 section 2.22: what the sender takes. */
+const compression: Data = (bytes, start, end, ref) => {
+  if (end - start < 3)
+    return [bytesField('data', 'Data', bytes, start, end, { ref, problem: 'expected 3 bytes' })]
+  const transform = bytes[start + 2]!
+  const meaning = ['', 'OUI', 'DEFLATE', 'LZS', 'LZJH'][transform] ?? 'unknown'
+  return [
+    bytesField('cpi', 'Compression parameter index', bytes, start, start + 2, { ref }),
+    bytesField('transform', 'Compression', bytes, start + 2, start + 3, {
+      ref,
+      value: String(transform),
+      meaning,
+    }),
+    ...(start + 3 < end ? [bytesField('data', 'Data', bytes, start + 3, end, { ref })] : []),
+  ]
+}
+
+/** RFC 5685 section 8: who to turn to, or who has sent here; behind it in a REDIRECT the initiator's nonce. */
+const gateway: Data = (bytes, start, end, ref) => {
+  if (end - start < 2)
+    return [bytesField('data', 'Data', bytes, start, end, { ref, problem: 'expected 2 bytes and more' })]
+  const [type, length] = [bytes[start]!, bytes[start + 1]!]
+  const stop = Math.min(end, start + 2 + length)
+  const name = type === 3 ? printable(bytes, start + 2, stop) : addressText(bytes, start + 2, stop)
+  return [
+    bytesField('gatewayType', 'Gateway identity type', bytes, start, start + 1, {
+      ref,
+      value: String(type),
+      meaning: ['', 'IPv4 address', 'IPv6 address', 'FQDN'][type] ?? 'unknown',
+    }),
+    bytesField('gatewayLength', 'Gateway identity length', bytes, start + 1, start + 2, {
+      ref,
+      value: String(length),
+      ...(start + 2 + length > end
+        ? { problem: `found ${length}, expected at most ${end - start - 2}` }
+        : {}),
+    }),
+    ...(start + 2 < stop
+      ? [
+          bytesField('gateway', 'Gateway', bytes, start + 2, stop, {
+            ref,
+            ...(name === undefined ? {} : { value: name }),
+          }),
+        ]
+      : []),
+    ...(stop < end
+      ? [bytesField('nonce', 'Nonce', bytes, stop, end, { ref, meaning: "the initiator's" })]
+      : []),
+  ]
+}
+
 const DATA: Readonly<Record<number, Data>> = {
   [NotifyType.unsupportedCriticalPayload]: number(
     1,
@@ -121,6 +172,9 @@ const DATA: Readonly<Record<number, Data>> = {
   [NotifyType.natDetectionSourceIp]: hash("the sender's own"),
   [NotifyType.natDetectionDestinationIp]: hash("the receiver's"),
   [NotifyType.signatureHashAlgorithms]: hashes,
+  [NotifyType.ipcompSupported]: compression,
+  [NotifyType.redirect]: gateway,
+  [NotifyType.redirectedFrom]: gateway,
   [NotifyType.additionalIp4Address]: address,
   [NotifyType.additionalIp6Address]: address,
   [NotifyType.authLifetime]: number(4, 'Lifetime', () => 'seconds until it has to authenticate anew'),

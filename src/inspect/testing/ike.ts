@@ -33,6 +33,7 @@ export const everyPayload: readonly IkePayload[] = [
   { kind: 'IDi', type: 1, data: Uint8Array.of(192, 168, 1, 1) },
   { kind: 'IDr', type: 2, data: text('alice.example') },
   { kind: 'CERT', encoding: 4, data: counted(20) },
+  { kind: 'CERT', encoding: 12, data: concatBytes(counted(20), text('http://a.example/c')) },
   { kind: 'CERTREQ', encoding: 4, data: counted(40) },
   { kind: 'AUTH', method: 2, data: counted(32) },
   {
@@ -47,6 +48,8 @@ export const everyPayload: readonly IkePayload[] = [
   notify(NotifyType.invalidKePayload, Uint8Array.of(0, 19)),
   notify(NotifyType.additionalIp4Address, Uint8Array.of(192, 0, 2, 1)),
   { kind: 'N', protocol: 3, spi: counted(4, 9), type: NotifyType.rekeySa, data: new Uint8Array(0) },
+  notify(NotifyType.ipcompSupported, Uint8Array.of(0x12, 0x34, 2)),
+  notify(NotifyType.redirect, concatBytes(Uint8Array.of(1, 4, 192, 0, 2, 9), counted(16))),
   notify(54321, counted(5)),
   { kind: 'D', protocol: 3, spis: [counted(4, 1), counted(4, 5)] },
   { kind: 'V', data: text('Warren') },
