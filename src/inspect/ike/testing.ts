@@ -1,4 +1,5 @@
 /** Exchanges of two machines as packets with their keys, for the tests of this room and those beside Wireshark. */
+import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { seconds as duration, type Ipv4Address } from '../../base/index.js'
 import { loadPrivateKey, type PrivateKey } from '../../crypto/index.js'
@@ -6,6 +7,7 @@ import { issueCertificate } from '../../crypto/node/issue.js'
 import { parseName } from '../../crypto/x509/name.js'
 import type { Credentials, IkePolicy } from '../../proto/ikev2/index.js'
 import { IKE_SUITE, pair, perfect } from '../../proto/ikev2/testing.js'
+import type { Layer } from '../dissect/layer.js'
 import { type IkeSaKeys, ikeKeysOf } from '../keys/ikev2-table.js'
 import { ip4Packet, udpDatagram } from '../testing/packets.js'
 
@@ -139,3 +141,24 @@ export const IKE_SUITES: readonly NonNullable<IkePolicy['ikeSuites'][number]>[] 
     integrity: [name],
   })),
 ]
+
+/** Every byte in one layer, every bit in one field. */
+export function assertCovers(bytes: Uint8Array, layers: readonly Layer[]): void {
+  let end = 0
+  for (const layer of layers) {
+    assert.equal(layer.start, end, `${layer.title} begins where the layer before ends`)
+    let bit = 8 * layer.start
+    for (const field of layer.fields) {
+      assert.equal(field.bitStart, bit, `${layer.title}.${field.field}`)
+      bit += field.bitLength
+    }
+    assert.equal(bit, 8 * layer.end, `${layer.title} is named to its end`)
+    end = layer.end
+  }
+  assert.equal(end, bytes.length)
+}
+
+export const titles: (layers: readonly Layer[]) => string[] = (layers: readonly Layer[]): string[] =>
+  layers.filter(({ name }) => name === 'ikePayload').map(({ title }) => title.replace(/^Payload: /, ''))
+export const fieldsOf: (layers: readonly Layer[]) => string[] = (layers: readonly Layer[]): string[] =>
+  layers.flatMap(({ fields }) => fields.map(({ label, value, meaning }) => `${label}: ${meaning ?? value}`))
