@@ -31,6 +31,8 @@ import { Reassembly } from './fragments.js'
 /** RFC 7296 section 2.4: at least a dozen times over several minutes is advice; these are the daemons' own habits. */
 export const RETRANSMIT_FIRST: Duration = seconds(2)
 export const RETRANSMIT_LIMIT = 6
+/** RFC 7296 section 2.2: numbers never come again; an SA that has used them all is over. */
+const LAST_MESSAGE_ID = 0xffffffff
 /** Requests of ours that wait for their turn. */
 export const QUEUE_LIMIT = 256
 
@@ -152,6 +154,10 @@ export class Channel {
       if (request === undefined) return
       const payloads = request.payloads(now)
       if (payloads === undefined) continue
+      if (this.#nextId > LAST_MESSAGE_ID) {
+        request.lost(now)
+        return
+      }
       const id = this.#nextId++
       const packets = this.#seal(request.exchange, id, 0, payloads)
       this.#outstanding = { request, id, packets, attempts: 0, timer: undefined }

@@ -19,8 +19,12 @@ import {
 } from './selectors.js'
 import type { Agreed } from './suites.js'
 
-/** Selectors of one child: what is policy and what a peer asks for may multiply. */
+/** Selectors of one side of a child. */
 const SELECTOR_LIMIT = 64
+/** Pairs of prefixes of one child: ranges of both sides are cut into prefixes, and those multiply. */
+export const PAIR_LIMIT = 1024
+/** Children of one IKE SA. */
+export const CHILD_LIMIT = 64
 /** Replay window of negotiated SAs: a path of a gigabit reorders. */
 const WINDOW = 1024
 
@@ -61,8 +65,15 @@ export const spiNumber = (bytes: Uint8Array): number =>
 
 export const showSpi = (spi: number): string => `0x${spi.toString(16).padStart(8, '0')}`
 
-const unique = (selectors: readonly Selector[]): Selector[] =>
-  selectors.filter((one, i) => !selectors.some((other, k) => k < i && sameSelector(other, one)))
+/** Each once, and no more than there may be. */
+function unique(selectors: Iterable<Selector>): Selector[] {
+  const once: Selector[] = []
+  for (const one of selectors) {
+    if (once.some((other) => sameSelector(other, one))) continue
+    if (once.push(one) === SELECTOR_LIMIT) break
+  }
+  return once
+}
 
 /** What we ask for: all flows of the policy, in transport mode between the ends alone. */
 export function wantedTraffic(policy: IkePolicy): { local: Selector[]; remote: Selector[] } {
@@ -105,7 +116,14 @@ export function narrow(
     theirs.push(...there)
   }
   if (ours.length === 0) return undefined
-  return { local: unique(ours).slice(0, SELECTOR_LIMIT), remote: unique(theirs).slice(0, SELECTOR_LIMIT) }
+  return { local: unique(ours), remote: unique(theirs) }
+}
+
+/** Whether a child's policies would be too many. */
+export function isTooFine(local: readonly Selector[], remote: readonly Selector[]): boolean {
+  const cut = (selectors: readonly Selector[], family: 4 | 6): number =>
+    selectors.reduce((sum, one) => (one.family === family ? sum + prefixesOf(one).length : sum), 0)
+  return cut(local, 4) * cut(remote, 4) + cut(local, 6) * cut(remote, 6) > PAIR_LIMIT
 }
 
 /** Whether what a responder narrowed to lies within what was asked for. */

@@ -23,7 +23,7 @@ import {
   NotifyType,
 } from '../../wire/ike/index.js'
 import { RETRANSMIT_FIRST, RETRANSMIT_LIMIT } from './channel.js'
-import { type Endpoint, type IkeContext, NAT_PORT } from './context.js'
+import { type Endpoint, type IkeContext, NAT_PORT, sameEndpoint } from './context.js'
 import {
   findError,
   findNat,
@@ -85,6 +85,10 @@ export class Attempt {
     this.spi = context.random.fill(new Uint8Array(8))
     this.#nonce = context.random.fill(new Uint8Array(NONCE_LENGTH))
     this.#exchange = nodeKeyExchange(policy.ikeSuites[0]!.keyExchange[0]!, context.random)
+  }
+
+  isBetween(local: Endpoint, remote: Endpoint): boolean {
+    return sameEndpoint(local, this.#local) && sameEndpoint(remote, this.#remote)
   }
 
   start(now: Instant): void {
@@ -225,7 +229,8 @@ export class Attempt {
       findPayload(payloads, 'KE'),
       findPayload(payloads, 'Nonce'),
     ]
-    if (sa === undefined || ke === undefined || nonce === undefined) {
+    const isNobody = header.responderSpi.every((byte) => byte === 0)
+    if (sa === undefined || ke === undefined || nonce === undefined || isNobody) {
       this.#count('ike.init.incomplete')
       return
     }

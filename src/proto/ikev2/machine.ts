@@ -73,11 +73,13 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #attempts = new Map<string, Attempt>()
   /** By the initiator's SPI and address: their first message may come again. */
   readonly #halfOpen = new Map<string, HalfOpen>()
+  readonly #halfOpenKeys = new Map<Session, string>()
   readonly #halfOpenOf = new Map<string, number>()
   readonly #failures = new Map<string, number>()
   readonly #childSpis = new Set<number>()
   #cookie: { version: number; secret: Uint8Array; before: Uint8Array; since: Instant } | undefined
   #policiesDirty = false
+  #isUp = false
   #stopped = false
 
   constructor(options: IkeMachineOptions) {
@@ -233,6 +235,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   established(session: Session, now: Instant): void {
     this.#failures.delete(session.policy.name)
     this.#forgetHalfOpen(session)
+    this.#isUp = true
     this.#outputs.push({ kind: 'event', event: { name: 'up' } })
     void now
   }
@@ -245,8 +248,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     this.#sessions.delete(keyOf(session.ownSpi))
     this.#forgetHalfOpen(session)
     if (this.#stopped) return
-    if (![...this.#sessions.values()].some(({ state }) => state === 'established'))
+    if (this.#isUp && ![...this.#sessions.values()].some(({ state }) => state === 'established')) {
+      this.#isUp = false
       this.#outputs.push({ kind: 'event', event: { name: 'down', reason: 'no peer' } })
+    }
     if (retry && session.policy.initiate && !this.#isServed(session.policy)) this.#retry(session.policy, now)
   }
 
@@ -330,7 +335,9 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       return
     }
     const attempt = isResponse ? this.#attempts.get(keyOf(header.initiatorSpi)) : undefined
-    if (isResponse && attempt === undefined) {
+    // An answer comes from whom it was asked of, and to whom asked.
+    const isOurs = attempt?.isBetween(local, remote) === true && (header.flags & IKE_FLAG_INITIATOR) === 0
+    if (isResponse && !isOurs) {
       this.counters.add('ike.spi')
       return
     }
@@ -393,11 +400,15 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       return
     }
     const context = this.#context
-    const answer = answerInit(context, candidates, header, payloads, bytes, local, remote, this, now)
     // Nobody is to be flooded through us: more than was sent goes only to an address that is proved.
-    if (answer.bytes.length > bytes.length && !proved) {
-      answer.session?.close('its address is to be proved first', false, now)
+    const room = proved ? Number.POSITIVE_INFINITY : bytes.length
+    const answer = answerInit(context, candidates, header, payloads, bytes, local, remote, this, now, room)
+    if (answer === undefined) {
       this.#demandCookie(header, payloads, local, remote, now)
+      return
+    }
+    if (answer.bytes.length > room) {
+      this.counters.add('ike.short')
       return
     }
     const policy = candidates[0]!
@@ -410,6 +421,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     if (answer.session !== undefined) {
       this.#sessions.set(keyOf(answer.session.ownSpi), answer.session)
       this.#halfOpen.set(key, { session: answer.session, peer, request: bytes, answer: answer.bytes })
+      this.#halfOpenKeys.set(answer.session, key)
       this.#halfOpenOf.set(peer, ofPeer + 1)
     }
     this.#transmit(local, remote, answer.bytes)
@@ -417,13 +429,14 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   }
 
   #forgetHalfOpen(session: Session): void {
-    for (const [key, half] of this.#halfOpen) {
-      if (half.session !== session) continue
-      this.#halfOpen.delete(key)
-      const left = (this.#halfOpenOf.get(half.peer) ?? 1) - 1
-      if (left > 0) this.#halfOpenOf.set(half.peer, left)
-      else this.#halfOpenOf.delete(half.peer)
-    }
+    const key = this.#halfOpenKeys.get(session)
+    const half = key === undefined ? undefined : this.#halfOpen.get(key)
+    if (key === undefined || half === undefined) return
+    this.#halfOpenKeys.delete(session)
+    this.#halfOpen.delete(key)
+    const left = (this.#halfOpenOf.get(half.peer) ?? 1) - 1
+    if (left > 0) this.#halfOpenOf.set(half.peer, left)
+    else this.#halfOpenOf.delete(half.peer)
   }
 
   #secrets(now: Instant): { version: number; secret: Uint8Array; before: Uint8Array } {
@@ -466,14 +479,21 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     if (nonce === undefined) return
     const { version, secret } = this.#secrets(now)
     const cookie = makeCookie(secret, version, nonce, remote, header.initiatorSpi)
-    this.#transmit(local, remote, plainAnswer(header, [notify(NotifyType.cookie, cookie)]))
+    this.#refuse(header, notify(NotifyType.cookie, cookie), local, remote)
   }
 
   /** RFC 7296 section 2.5: a higher version is told which one is spoken. */
   #otherVersion(header: IkeHeader, local: Endpoint, remote: Endpoint): void {
     this.counters.add('ike.version')
     if (header.majorVersion > 2 && (header.flags & IKE_FLAG_RESPONSE) === 0)
-      this.#transmit(local, remote, plainAnswer(header, [notify(NotifyType.invalidMajorVersion)]))
+      this.#refuse(header, notify(NotifyType.invalidMajorVersion), local, remote)
+  }
+
+  /** To an address that nobody has proved, so never more than came from it. */
+  #refuse(header: IkeHeader, payload: IkePayload, local: Endpoint, remote: Endpoint): void {
+    const answer = plainAnswer(header, [payload])
+    if (answer.length <= header.length) this.#transmit(local, remote, answer)
+    else this.counters.add('ike.short')
   }
 
   #malformed(error: unknown): void {

@@ -10,9 +10,12 @@ import {
 import { type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import {
   asksTransport,
+  CHILD_LIMIT,
   type Child,
+  isTooFine,
   isWithin,
   narrow,
+  PAIR_LIMIT,
   readTraffic,
   spiBytes,
   spiNumber,
@@ -83,6 +86,17 @@ const mismatchFailure = ({ what, offered, accepted }: Mismatch): Failure => ({
   notify: NotifyType.noProposalChosen,
 })
 
+const TOO_FINE: Failure = {
+  text: `traffic selectors that come to more than ${PAIR_LIMIT} pairs of prefixes`,
+  mend: 'write fewer networks, or whole prefixes instead of ranges',
+  notify: NotifyType.tsUnacceptable,
+}
+const RESERVED_SPI: Failure = {
+  text: 'a reserved SPI',
+  mend: 'mend the peer',
+  notify: NotifyType.invalidSyntax,
+}
+
 /** What the responder has made of our offer: a child, or what went wrong. */
 export function completeChild(
   session: Session,
@@ -111,6 +125,7 @@ export function completeChild(
     ignoreKeyExchange: offer.exchange === undefined,
   })
   if (!('agreed' in choice)) return mismatchFailure(choice)
+  if (spiNumber(choice.proposal.spi) < 256) return RESERVED_SPI
   const secret = exchangeSecret(offer, answer, choice.agreed.keyExchange !== undefined)
   if (secret === 'refused')
     return {
@@ -126,6 +141,7 @@ export function completeChild(
       mend: 'a peer may narrow, not widen (RFC 7296 section 2.9): mend the peer',
       notify: NotifyType.tsUnacceptable,
     }
+  if (isTooFine(local, remote)) return TOO_FINE
   const transport = asksTransport(answer)
   if (transport !== (policy.mode === 'transport'))
     return {
@@ -170,6 +186,12 @@ export function answerChild(
   now: Instant,
 ): { readonly child: Child; readonly payloads: readonly IkePayload[] } | Failure {
   const { policy, context } = session
+  if (session.children.size >= CHILD_LIMIT)
+    return {
+      text: `${CHILD_LIMIT} children stand already`,
+      mend: 'have the peer end what it no longer uses',
+      notify: NotifyType.noAdditionalSas,
+    }
   const sa = findPayload(request, 'SA')
   const [tsi, tsr] = [findPayload(request, 'TSi'), findPayload(request, 'TSr')]
   if (sa === undefined || tsi === undefined || tsr === undefined)
@@ -188,7 +210,7 @@ export function answerChild(
   if (!('agreed' in choice)) return mismatchFailure(choice)
   const spiOut = spiNumber(choice.proposal.spi)
   // RFC 4303 section 2.1: reserved.
-  if (spiOut < 256) return { text: 'a reserved SPI', mend: 'mend the peer', notify: NotifyType.invalidSyntax }
+  if (spiOut < 256) return RESERVED_SPI
   const group = choice.agreed.keyExchange
   let exchange: KeyExchangeAnswer | undefined
   if (group !== undefined) {
@@ -216,6 +238,7 @@ export function answerChild(
       mend: 'compare from and to: what is from here has to be to there',
       notify: NotifyType.tsUnacceptable,
     }
+  if (isTooFine(common.local, common.remote)) return TOO_FINE
   const transport = asksTransport(request) && policy.mode === 'transport'
   if (policy.mode === 'transport' && !transport)
     return {

@@ -13,11 +13,13 @@ import { checkChoice, negotiate } from './negotiate.js'
 import { answerChild, completeChild, offerChild } from './negotiate-child.js'
 import { compare } from './selectors.js'
 import { REKEYED_LIMIT, type RequestHandler, Session } from './session.js'
-import { type Agreed, proposalsOf, transformsOf } from './suites.js'
+import { type Agreed, PROTOCOL_IDS, proposalsOf, transformsOf } from './suites.js'
 
 const NONCE_LENGTH = 32
 /** Behind the answer that is under way. */
 const AT_ONCE: Duration = seconds(0)
+/** An exchange of ours is over by then, answered or not; then as `REKEYED_LIMIT`. */
+const RIVAL_LIMIT: Duration = seconds(240)
 
 /** Bytes are compared as numbers of one length; of two lengths the shorter is extended with nothing (RFC 7296 section 2.8.1). */
 function lower(a: Uint8Array, b: Uint8Array): Uint8Array {
@@ -162,7 +164,8 @@ function answerCreate(session: Session, request: readonly IkePayload[], now: Ins
         },
       ]
     }
-    if (old.state === 'closing') return [notify(NotifyType.temporaryFailure)]
+    // Made anew once already, or going: what replaces it is the one to ask for.
+    if (old.state === 'closing' || old.rival !== undefined) return [notify(NotifyType.temporaryFailure)]
   }
   const ours = session.context.random.fill(new Uint8Array(NONCE_LENGTH))
   const nonces = { initiator: nonce.data, responder: ours }
@@ -197,12 +200,14 @@ export function rekeyIke(session: Session, now: Instant): void {
   session.channel.send(
     {
       exchange: IkeExchange.createChildSa,
-      payloads() {
+      payloads(later) {
         if (
           session.state !== 'established' ||
           [...session.children.values()].some(({ state }) => state === 'rekeying')
-        )
+        ) {
+          if (session.state === 'established') session.tryLater(undefined, later)
           return undefined
+        }
         session.rekeying = rekeying
         return [
           { kind: 'SA', proposals },
@@ -220,7 +225,9 @@ export function rekeyIke(session: Session, now: Instant): void {
           const meaning =
             error === undefined ? { text: 'an answer without SA, nonce or KE' } : meaningOf(error.type)
           session.tell({ kind: 'problem', text: `no new IKE SA: ${meaning.text}` }, later)
-          session.tryLater(undefined, later)
+          // The peer's own of the same time was answered, and the peer goes over to it.
+          if (rekeying.rival !== undefined) handOver(session, rekeying.rival.session, later)
+          else session.tryLater(undefined, later)
           return
         }
         const choice = checkChoice(sa.proposals, proposals, policy.ikeSuites, 'ike', { spiLength: 8 })
@@ -230,6 +237,7 @@ export function rekeyIke(session: Session, now: Instant): void {
             { kind: 'problem', text: 'no new IKE SA: the answer does not fit what was offered' },
             later,
           )
+          if (rekeying.rival !== undefined) handOver(session, rekeying.rival.session, later)
           return
         }
         const nonces = { initiator: nonce, responder: theirs.data }
@@ -254,6 +262,8 @@ function answerRekeyIke(
     findPayload(request, 'Nonce')!,
     findPayload(request, 'KE'),
   ]
+  // One rival is all that an exchange of ours can have.
+  if (session.rekeying?.rival !== undefined) return [notify(NotifyType.temporaryFailure)]
   // RFC 7296 section 2.25.2: children under way would be lost.
   if ([...session.children.values()].some(({ state }) => state === 'rekeying' || state === 'closing'))
     return [notify(NotifyType.temporaryFailure)]
@@ -271,7 +281,11 @@ function answerRekeyIke(
   const spis = { initiator: choice.proposal.spi, responder: context.random.fill(new Uint8Array(8)) }
   const next = successor(session, false, choice.agreed, exchange.secret, nonces, spis, now)
   if (session.rekeying === undefined) handOver(session, next, now)
-  else session.rekeying.rival = { session: next, lowestNonce: lowestOf(nonces) }
+  else {
+    session.rekeying.rival = { session: next, lowestNonce: lowestOf(nonces) }
+    // Whichever stays, the peer does not leave the other behind.
+    next.timer('rekeyed', RIVAL_LIMIT, now, (at) => next.close('the peer did not end it', false, at))
+  }
   const { number } = choice.proposal
   return [
     {
@@ -342,6 +356,7 @@ function handOver(session: Session, next: Session, now: Instant): void {
   for (const child of session.children.values()) next.inherit(child)
   session.children.clear()
   session.enter('rekeyed', now)
+  next.clearTimer('rekeyed')
   next.start(now)
   session.timer('rekeyed', REKEYED_LIMIT, now, (at) => session.close('the peer did not end it', false, at))
 }
@@ -367,7 +382,7 @@ function answerInformational(
         )
         return []
       }
-      const ours = deleted(session, payload.spis, now)
+      const ours = deleted(session, payload.protocol, payload.spis, now)
       if (ours.length > 0) answer.push({ kind: 'D', protocol: payload.protocol, spis: ours })
     } else if (payload.kind === 'N' && payload.type === NotifyType.authenticationFailed) {
       session.tell({ kind: 'problem', ...meaningOf(payload.type) }, now)
@@ -381,13 +396,18 @@ function answerInformational(
 }
 
 /** Ends the children that the peer sends with these SPIs; gives what we send with in answer. */
-function deleted(session: Session, spis: readonly Uint8Array[], now: Instant): Uint8Array[] {
+function deleted(
+  session: Session,
+  protocol: number,
+  spis: readonly Uint8Array[],
+  now: Instant,
+): Uint8Array[] {
   const answer: Uint8Array[] = []
   for (const bytes of spis) {
     if (bytes.length !== 4) continue
     const spi = spiNumber(bytes)
-    const child = [...session.children.values()].find(({ spiOut }) => spiOut === spi)
-    if (child === undefined) continue
+    const child = [...session.children.values()].find((one) => one.spiOut === spi)
+    if (child === undefined || PROTOCOL_IDS[child.agreed.protocol] !== protocol) continue
     // RFC 7296 section 1.4.1: where both delete it at once, the answer leaves it out.
     if (child.state !== 'closing') answer.push(spiBytes(child.spiIn))
     session.dropChild(child, now)

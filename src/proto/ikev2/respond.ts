@@ -57,7 +57,10 @@ export function plainAnswer(
   })
 }
 
-/** `candidates`: what the two addresses allow, at least one. */
+/**
+ * `candidates`: what the two addresses allow, at least one. `room`: bytes that may be answered with; undefined: an SA
+ * takes more, and nothing has been computed for it (CVE-2002-20001).
+ */
 export function answerInit(
   context: IkeContext,
   candidates: readonly IkePolicy[],
@@ -68,7 +71,8 @@ export function answerInit(
   remote: Endpoint,
   owner: SessionOwner,
   now: Instant,
-): InitAnswer {
+  room: number,
+): InitAnswer | undefined {
   const [sa, ke, theirs] = [
     findPayload(payloads, 'SA'),
     findPayload(payloads, 'KE'),
@@ -107,24 +111,18 @@ export function answerInit(
         notify(NotifyType.invalidKePayload, Uint8Array.of(group.id >> 8, group.id & 0xff)),
       ]),
     }
-  const exchange = nodeKeyExchangeAnswer(group.name, ke.data, context.random)
-  if (exchange === undefined)
-    return {
-      bytes: plainAnswer(header, [notify(NotifyType.invalidSyntax)]),
-      problem: { text: 'the peer’s key exchange value is none', mend: 'mend the peer' },
-    }
   const spis = { initiator: header.initiatorSpi, responder: context.random.fill(new Uint8Array(8)) }
   const nonces = { initiator: theirs.data, responder: context.random.fill(new Uint8Array(NONCE_LENGTH)) }
   const peerFragments = findNotify(payloads, NotifyType.fragmentationSupported) !== undefined
   const hashes = peerHashes(payloads)
   const nat = findNat(payloads, spis.initiator, new Uint8Array(8), local, remote)
   const { number, protocol, spi } = choice.proposal
-  const answer = (asked: readonly IkePayload[]): Uint8Array =>
+  const answer = (value: Uint8Array, asked: readonly IkePayload[]): Uint8Array =>
     plainAnswer(
       header,
       [
         { kind: 'SA', proposals: [{ number, protocol, spi, transforms: transformsOf(choice.agreed) }] },
-        { kind: 'KE', method: group.id, data: exchange.value },
+        { kind: 'KE', method: group.id, data: value },
         { kind: 'Nonce', data: nonces.responder },
         ...(nat.supported ? natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp) : []),
         ...(peerFragments && policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
@@ -133,13 +131,20 @@ export function answerInit(
       ],
       spis.responder,
     )
-  const bare = answer([])
+  const blank = answer(new Uint8Array(group.answerLength), [])
+  if (blank.length > room) return undefined
+  const exchange = nodeKeyExchangeAnswer(group.name, ke.data, context.random)
+  if (exchange === undefined)
+    return {
+      bytes: plainAnswer(header, [notify(NotifyType.invalidSyntax)]),
+      problem: { text: 'the peer’s key exchange value is none', mend: 'mend the peer' },
+    }
   // No answer is longer than its request while the address is not proved.
   const asked =
     policy.remoteAuth.kind === 'signature'
-      ? certificateRequests(context.credentials, request.length - bare.length)
+      ? certificateRequests(context.credentials, request.length - blank.length)
       : []
-  const bytes = asked.length === 0 ? bare : answer(asked)
+  const bytes = answer(exchange.value, asked)
   const session = new Session(
     {
       context,

@@ -393,13 +393,16 @@ export class Session {
   /** The children in the order in which packets use them: those that are not on their way out first. */
   policies(): PolicySpec[] {
     const list: PolicySpec[] = []
-    const standing = [...this.children.values()]
-    for (const child of standing) {
-      const { local, remote } = child.traffic
-      const paths = standing
-        .filter((other) => sameTraffic(other, child))
-        .sort((a, b) => rank(a) - rank(b))
-        .map(({ id }) => id)
+    const groups = new Map<string, Child[]>()
+    for (const child of this.children.values()) {
+      const text = trafficText(child)
+      const group = groups.get(text)
+      if (group === undefined) groups.set(text, [child])
+      else group.push(child)
+    }
+    for (const group of groups.values()) {
+      const { local, remote } = group[0]!.traffic
+      const paths = group.sort((a, b) => rank(a) - rank(b)).map(({ id }) => id)
       list.push(...policiesOf(local, remote, paths, this.policy.where))
     }
     return list
@@ -499,10 +502,14 @@ function disarm(child: Child): void {
 
 const rank = ({ state }: Child): number => (state === 'closing' ? 2 : state === 'old' ? 1 : 0)
 
-function sameTraffic(a: Child, b: Child): boolean {
-  const text = ({ traffic: { local, remote } }: Child): string =>
-    `${local.map(formatSelector)} ${remote.map(formatSelector)}`
-  return a === b || text(a) === text(b)
+/** Children of the same traffic share their policies. */
+const trafficTexts = new WeakMap<Child, string>()
+
+function trafficText(child: Child): string {
+  const { local, remote } = child.traffic
+  const text = trafficTexts.get(child) ?? `${local.map(formatSelector)} ${remote.map(formatSelector)}`
+  trafficTexts.set(child, text)
+  return text
 }
 
 /** `esp spi 0x…/0x… from 10.1.0.0/16 to 10.2.0.0/16`. */
