@@ -3,7 +3,7 @@
  * are marked: they are Warren's, for peers that are not OpenBSD, and are what its logs say.
  */
 import { didYouMean } from '../../base/index.js'
-import type { Encryption, Suite } from '../../proto/ikev2/index.js'
+import { type Encryption, GROUP_WORDS, type Suite } from '../../proto/ikev2/index.js'
 import { refuse, shown, type Token } from '../grammar/tokens.js'
 
 export interface EncryptionWord {
@@ -107,30 +107,19 @@ export const GROUPS: ReadonlyMap<string, Suite['keyExchange'][number] | 'NONE'> 
 
 export type Kind = 'enc' | 'auth' | 'prf' | 'group'
 
-const GROUP_NUMBERS: Readonly<Record<number, string>> = {
-  2: 'modp1024',
-  5: 'modp1536',
-  14: 'modp2048',
-  15: 'modp3072',
-  16: 'modp4096',
-  17: 'modp6144',
-  18: 'modp8192',
-  19: 'ecp256',
-  20: 'ecp384',
-  21: 'ecp521',
-  31: 'curve25519',
-  32: 'curve448',
-  35: 'mlkem512',
-  36: 'mlkem768',
-  37: 'mlkem1024',
-}
+/** The last number that IANA gives of itself: what is private has no `grp` name. */
+const LAST_OF_IANA = 1023
 
 /** Other names for the same. */
 const ALIASES: Readonly<Record<Kind, ReadonlyMap<string, string>>> = {
   enc: new Map([['3des-cbc', '3des']]),
   auth: new Map(),
   prf: new Map(),
-  group: new Map(Object.entries(GROUP_NUMBERS).map(([number, name]) => [`grp${number}`, name])),
+  group: new Map(
+    Object.entries(GROUP_WORDS)
+      .filter(([number]) => Number(number) > 0 && Number(number) <= LAST_OF_IANA)
+      .map(([number, name]) => [`grp${number}`, name]),
+  ),
 }
 
 const OLD = 'it is broken or long out of use'

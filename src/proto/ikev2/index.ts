@@ -9,7 +9,7 @@ export {
   type IkeEvent,
   type IkeMachineOptions,
 } from './machine.js'
-export { describeTransform } from './names.js'
+export { describeTransform, GROUP_WORDS } from './names.js'
 export * from './policy.js'
 export * from './selectors.js'
 export { describeChild, type Session, type SessionState } from './session.js'

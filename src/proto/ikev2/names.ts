@@ -29,7 +29,8 @@ const INTEGRITIES: Readonly<Record<number, string>> = {
   13: 'hmac-sha2-384',
   14: 'hmac-sha2-512',
 }
-const GROUPS: Readonly<Record<number, string>> = {
+/** Key exchange methods by IANA's number; 1033 is of the private range, as OpenIKED has it. */
+export const GROUP_WORDS: Readonly<Record<number, string>> = {
   0: 'none',
   2: 'modp1024',
   5: 'modp1536',
@@ -79,7 +80,7 @@ function wordOf(type: number, id: number, keyLength: number | undefined): string
     case TransformType.esn:
       return id === 1 ? 'esn' : id === 0 ? 'noesn' : plain
     default:
-      return GROUPS[id] ?? plain
+      return GROUP_WORDS[id] ?? plain
   }
 }
 
