@@ -26,6 +26,10 @@ function kindOf(key: KeyObject): { type: KeyType; bits: number } {
         refuse(`RSA of ${modulusLength} bits`, `${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits`)
       if (publicExponent < 3n || publicExponent % 2n === 0n || publicExponent > 0xffff_ffffn)
         refuse(`an RSA exponent of ${publicExponent}`, 'an odd one of 3 to 2^32')
+      if (key.type === 'public') {
+        const modulus = Buffer.from(key.export({ format: 'jwk' }).n ?? '', 'base64url')
+        if (modulus[modulus.length - 1]! % 2 === 0) refuse('an even RSA modulus', 'a product of two primes')
+      }
       return { type: 'rsa', bits: modulusLength }
     }
     case 'ec': {

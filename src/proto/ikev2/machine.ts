@@ -350,6 +350,14 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       this.#malformed(error)
       return
     }
+    const strange = payloads.find((one) => one.critical === true && one.kind === 'unknown')
+    if (strange?.kind === 'unknown') {
+      // RFC 7296 section 2.5: told by its type, and nothing else of the message is heeded.
+      this.counters.add('ike.critical')
+      const named = notify(NotifyType.unsupportedCriticalPayload, Uint8Array.of(strange.type))
+      if (!isResponse) this.#refuse(header, named, local, remote)
+      return
+    }
     if (attempt !== undefined) {
       this.#received(header, local, remote, attempt.policy, now)
       attempt.receive(header, payloads, bytes, now)

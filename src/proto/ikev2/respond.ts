@@ -111,6 +111,11 @@ export function answerInit(
         notify(NotifyType.invalidKePayload, Uint8Array.of(group.id >> 8, group.id & 0xff)),
       ]),
     }
+  const noValue = {
+    bytes: plainAnswer(header, [notify(NotifyType.invalidSyntax)]),
+    problem: { text: 'the peer’s key exchange value is none', mend: 'mend the peer' },
+  }
+  if (ke.data.length !== group.valueLength) return noValue
   const spis = { initiator: header.initiatorSpi, responder: context.random.fill(new Uint8Array(8)) }
   const nonces = { initiator: theirs.data, responder: context.random.fill(new Uint8Array(NONCE_LENGTH)) }
   const peerFragments = findNotify(payloads, NotifyType.fragmentationSupported) !== undefined
@@ -134,11 +139,7 @@ export function answerInit(
   const blank = answer(new Uint8Array(group.answerLength), [])
   if (blank.length > room) return undefined
   const exchange = nodeKeyExchangeAnswer(group.name, ke.data, context.random)
-  if (exchange === undefined)
-    return {
-      bytes: plainAnswer(header, [notify(NotifyType.invalidSyntax)]),
-      problem: { text: 'the peer’s key exchange value is none', mend: 'mend the peer' },
-    }
+  if (exchange === undefined) return noValue
   // No answer is longer than its request while the address is not proved.
   const asked =
     policy.remoteAuth.kind === 'signature'
