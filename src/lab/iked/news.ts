@@ -59,6 +59,12 @@ export function linesOf(news: IkeNews): LogLine[] {
           true,
         ),
       ]
+    case 'assigned': {
+      const { toPeer, values, peer: name } = news
+      const addresses = values.filter(({ option }) => option === 'address').map(({ address }) => `${address}`)
+      const text = toPeer ? `assigned address ${addresses} to ${name}` : `obtained lease: ${addresses}`
+      return news.up && addresses.length > 0 ? [line(`${of}${text}`)] : []
+    }
     case 'problem':
       return [line(`${of}${news.text}${news.mend === undefined ? '' : ` (${news.mend})`}`)]
   }

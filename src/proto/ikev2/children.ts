@@ -76,10 +76,10 @@ function unique(selectors: Iterable<Selector>): Selector[] {
 }
 
 /** What we ask for: all flows of the policy, in transport mode between the ends alone. */
-export function wantedTraffic(policy: IkePolicy): { local: Selector[]; remote: Selector[] } {
+export function wantedTraffic(flows: readonly Flow[]): { local: Selector[]; remote: Selector[] } {
   return {
-    local: unique(policy.flows.map(({ local }) => local)),
-    remote: unique(policy.flows.map(({ remote }) => remote)),
+    local: unique(flows.map(({ local }) => local)),
+    remote: unique(flows.map(({ remote }) => remote)),
   }
 }
 

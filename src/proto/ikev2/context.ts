@@ -2,8 +2,9 @@
 import type { Counters, Instant, IpAddress, Random, TimerQueue } from '../../base/index.js'
 import type { CryptoProvider, PrivateKey, PublicKey } from '../../crypto/index.js'
 import type { PathSpec } from '../machine.js'
+import type { AddressPool } from './address-pool.js'
 import type { Identity } from './identity.js'
-import type { IkePolicy } from './policy.js'
+import type { ConfigurationValue, IkePolicy } from './policy.js'
 
 /** An address with a port: one end of an IKE SA. */
 export interface Endpoint {
@@ -74,6 +75,18 @@ export type IkeNews =
       readonly reason?: string
     })
   | (NewsOrigin & { readonly kind: 'child'; readonly up: boolean; readonly text: string })
+  /**
+   * Configuration payloads have given somebody an address and more; `up` false: it is over. `toPeer`: we gave it; else it
+   * is ours, for `policy.iface`. An address without `prefixLength` is that one alone.
+   */
+  | (NewsOrigin & {
+      readonly kind: 'assigned'
+      readonly up: boolean
+      readonly toPeer: boolean
+      readonly values: readonly ConfigurationValue[]
+      /** Who the other side is. */
+      readonly peer: string
+    })
   /** Something is wrong: what differs, and what to do about it. */
   | (NewsOrigin & { readonly kind: 'problem'; readonly text: string; readonly mend?: string })
 
@@ -83,6 +96,7 @@ export interface IkeContext {
   readonly counters: Counters
   readonly provider: CryptoProvider
   readonly credentials: Credentials
+  readonly pool: AddressPool
   /** A message of IKE: the marker of port 4500 is put before it by whoever carries this out. */
   transmit(local: Endpoint, remote: Endpoint, bytes: Uint8Array): void
   install(path: PathSpec): void

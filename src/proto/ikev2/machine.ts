@@ -18,7 +18,9 @@ import {
 } from '../../wire/ike/index.js'
 import type { Datagram, Machine, Output, Packet, PolicySpec, ReachedLifetime } from '../machine.js'
 import type { TunnelEvent } from '../tunnel-machine.js'
+import { AddressPool } from './address-pool.js'
 import { policiesOf } from './children.js'
+import { flowsOf } from './configuration.js'
 import {
   type Credentials,
   type Endpoint,
@@ -79,6 +81,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #childSpis = new Set<number>()
   #cookie: { version: number; secret: Uint8Array; before: Uint8Array; since: Instant } | undefined
   #policiesDirty = false
+  #afterPolicies: Output<IkeEvent>[] = []
   #isUp = false
   #stopped = false
 
@@ -96,13 +99,14 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         authorities: () => this.#options.credentials.authorities(),
         rawEncoding: () => this.#options.credentials.rawEncoding?.(),
       },
+      pool: new AddressPool(options.random),
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
       install: (path) => this.#outputs.push({ kind: 'install', path }),
       remove: (pathId) => this.#outputs.push({ kind: 'remove', pathId }),
       policiesChanged: () => {
         this.#policiesDirty = true
       },
-      tell: (news) => this.#outputs.push({ kind: 'event', event: { name: 'news', news } }),
+      tell: (news) => this.#tell(news),
       childSpi: () => this.#childSpi(),
     }
   }
@@ -216,6 +220,13 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     return this.#timers.next()
   }
 
+  #tell(news: IkeNews): void {
+    const output = { kind: 'event', event: { name: 'news', news } } as const
+    // What comes from an address is closed before anybody has the address.
+    if (news.kind === 'assigned' && news.up) this.#afterPolicies.push(output)
+    else this.#outputs.push(output)
+  }
+
   // --- what sessions and attempts tell ---------------------------------------------------------------------------
 
   opened(attempt: Attempt, session: Session, now: Instant): void {
@@ -269,7 +280,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   initialContact(session: Session, now: Instant): void {
     for (const other of [...this.#sessions.values()]) {
       if (other === session || other.peerId === undefined || session.peerId === undefined) continue
-      if (sameIdentity(other.peerId, session.peerId)) other.close('the peer has begun anew', false, now)
+      // The name of a user is none of a host.
+      const isSameKind = other.policy.remoteAuth.kind === session.policy.remoteAuth.kind
+      if (isSameKind && sameIdentity(other.peerId, session.peerId))
+        other.close('the peer has begun anew', false, now)
     }
   }
 
@@ -582,7 +596,8 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       for (const child of session.children.values()) live.add(child.spiIn)
     if (this.#childSpis.size > 4 * live.size + 1024)
       for (const spi of this.#childSpis) if (!live.has(spi)) this.#childSpis.delete(spi)
-    this.#outputs.push({ kind: 'policies', policies: this.#policies() })
+    this.#outputs.push({ kind: 'policies', policies: this.#policies() }, ...this.#afterPolicies)
+    this.#afterPolicies = []
   }
 
   /** Flows of a policy with one peer are closed while no child stands; children's own selectors lead into their paths. */
@@ -603,8 +618,15 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     for (const session of this.#sessions.values()) for (const policy of session.policies()) add(policy)
     for (const { flows, peer, where } of this.#options.policies)
       if (peer.length === 8 * peer.address.bytes.length)
-        for (const { local, remote } of flows)
-          for (const policy of policiesOf([local], [remote], [], where)) add(policy)
+        // From an address that nobody has nothing comes; with one it is a flow like others.
+        for (const { local, remote, dynamic } of flows)
+          if (dynamic === undefined)
+            for (const policy of policiesOf([local], [remote], [], where)) add(policy)
+    for (const session of this.#sessions.values())
+      if (session.assigned !== undefined)
+        for (const { local, remote, dynamic } of flowsOf(session))
+          if (dynamic === undefined)
+            for (const policy of policiesOf([local], [remote], [], session.policy.where)) add(policy)
     return [...byKey.values()]
   }
 }

@@ -22,6 +22,7 @@ import {
   trafficPayloads,
   wantedTraffic,
 } from './children.js'
+import { flowsOf, grantableFlows } from './configuration.js'
 import { findError, findPayload, notify } from './init.js'
 import { deriveChildKeys, type IkeNonces } from './keys.js'
 import { meaningOf } from './meanings.js'
@@ -54,7 +55,7 @@ export function offerChild(session: Session, first: boolean, nonce?: Uint8Array,
     proposals.push(...proposalsOf(suite, policy.childProtocol, spiBytes(spi), proposals.length + 1))
   const group = suites.find(({ keyExchange }) => keyExchange.length > 0)?.keyExchange[0]
   const exchange = group === undefined ? undefined : nodeKeyExchange(group, context.random)
-  const { local, remote } = old?.traffic ?? wantedTraffic(policy)
+  const { local, remote } = old?.traffic ?? wantedTraffic(flowsOf(session))
   return {
     spi,
     suites,
@@ -133,11 +134,14 @@ export function completeChild(
       mend: 'look at the peer',
       notify: NotifyType.invalidSyntax,
     }
-  const asked = old?.traffic ?? wantedTraffic(policy)
-  const [local, remote] = [readTraffic(tsi), readTraffic(tsr)]
+  const asked = old?.traffic ?? wantedTraffic(policy.flows)
+  const [given, remote] = [readTraffic(tsi), readTraffic(tsr)]
+  // Of a dynamic end our address alone is ours, whatever else the peer allows.
+  const exact = session.assigned === undefined ? undefined : flowsOf(session)
+  const local = exact === undefined ? given : (narrow(exact, given, remote)?.local ?? [])
   if (!isWithin(asked.local, local) || !isWithin(asked.remote, remote))
     return {
-      text: `the peer widened what was asked for: ${[...local, ...remote].map(formatSelector).join(', ')}`,
+      text: `the peer answers with other networks than were asked for: ${describe(given)} to ${describe(remote)}`,
       mend: 'a peer may narrow, not widen (RFC 7296 section 2.9): mend the peer',
       notify: NotifyType.tsUnacceptable,
     }
@@ -231,10 +235,17 @@ export function answerChild(
       }
   }
   const [theirs, ours] = [readTraffic(tsi), readTraffic(tsr)]
-  const common = narrow(policy.flows, ours, theirs)
+  const flows = grantableFlows(session)
+  if (flows.length === 0)
+    return {
+      text: 'the peer asks for no address, and the policy is for those that have one of us',
+      mend: 'have the peer ask for an address, as `request address any` does',
+      notify: NotifyType.failedCpRequired,
+    }
+  const common = narrow(flows, ours, theirs)
   if (common === undefined)
     return {
-      text: `traffic selectors: the peer asks for ${describe(theirs)} to ${describe(ours)}, the policy has ${describeFlows(policy.flows)}`,
+      text: `traffic selectors: the peer asks for ${describe(theirs)} to ${describe(ours)}, the policy has ${describeFlows(flows)}`,
       mend: 'compare from and to: what is from here has to be to there',
       notify: NotifyType.tsUnacceptable,
     }

@@ -6,6 +6,7 @@ import { type Duration, type Instant, seconds } from '../../base/index.js'
 import { KEY_EXCHANGES, nodeKeyExchange, nodeKeyExchangeAnswer } from '../../crypto/index.js'
 import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
 import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
+import { answerConfiguration } from './configuration.js'
 import { findError, findNotify, findPayload, notify } from './init.js'
 import { deriveRekeyedIkeKeys, type IkeNonces } from './keys.js'
 import { meaningOf } from './meanings.js'
@@ -355,6 +356,7 @@ function settleIke(
 function handOver(session: Session, next: Session, now: Instant): void {
   for (const child of session.children.values()) next.inherit(child)
   session.children.clear()
+  session.handAssigned(next)
   session.enter('rekeyed', now)
   next.clearTimer('rekeyed')
   next.start(now)
@@ -384,6 +386,9 @@ function answerInformational(
       }
       const ours = deleted(session, payload.protocol, payload.spis, now)
       if (ours.length > 0) answer.push({ kind: 'D', protocol: payload.protocol, spis: ours })
+    } else if (payload.kind === 'CP') {
+      const told = answerConfiguration(session, payload)
+      if (told !== undefined) answer.push(told)
     } else if (payload.kind === 'N' && payload.type === NotifyType.authenticationFailed) {
       session.tell({ kind: 'problem', ...meaningOf(payload.type) }, now)
       session.timer('deleted', AT_ONCE, now, (at) =>

@@ -9,8 +9,8 @@ import {
   type IkePayload,
   NotifyType,
 } from '../../wire/ike/index.js'
+import { answerAuth } from './answer-auth.js'
 import type { Endpoint, IkeContext } from './context.js'
-import { answerAuth } from './establish.js'
 import {
   certificateRequests,
   findNat,

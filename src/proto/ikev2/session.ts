@@ -3,11 +3,13 @@
  * (the first two), rekey.ts (CREATE_CHILD_SA), children.ts.
  */
 import { after, type Duration, type Instant, type QueuedTimer, seconds } from '../../base/index.js'
+import { wipe } from '../../crypto/index.js'
 import { hexOf } from '../../wire/field.js'
 import { IkeExchange, type IkeHeader, type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import type { PolicySpec, ReachedLifetime } from '../machine.js'
 import { Channel } from './channel.js'
 import { type Carriage, type Child, pathOf, policiesOf, rekeyAfter, showSpi, spiBytes } from './children.js'
+import type { Assigned } from './configuration.js'
 import {
   type CertificateData,
   type Endpoint,
@@ -16,8 +18,9 @@ import {
   NAT_PORT,
   sameEndpoint,
 } from './context.js'
+import type { EapServing } from './eap-respond.js'
 import { EncryptedPayloads } from './encrypted.js'
-import type { Identity } from './identity.js'
+import { formatIdentity, type Identity } from './identity.js'
 import { notify } from './init.js'
 import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
 import type { IkePolicy } from './policy.js'
@@ -115,6 +118,10 @@ export class Session {
   state: SessionState
   opening: Opening | undefined
   peerId: Identity | undefined
+  /** What configuration payloads have given one of the two. */
+  assigned: Assigned | undefined
+  /** A responder's, from the first IKE_AUTH to the last. */
+  eap: EapServing | 'over' | undefined
   readonly since: Instant
   lastHeard: Instant
   /** An exchange of ours that makes the IKE SA anew, and what the peer's of the same time has made. */
@@ -281,11 +288,36 @@ export class Session {
     news:
       | { kind: 'state'; from: string; to: string; reason?: string }
       | { kind: 'child'; up: boolean; text: string }
+      | { kind: 'assigned'; up: boolean; toPeer: boolean; values: Assigned['values']; peer: string }
       | { kind: 'problem'; text: string; mend?: string },
     now: Instant,
   ): void {
     const { spi, local, remote, policy } = this
     this.context.tell({ spi, local, remote, policy, ...news }, now)
+  }
+
+  /** Tells what was given, or that it is over. */
+  tellAssigned(up: boolean, now: Instant): void {
+    const { assigned, peerId } = this
+    if (assigned === undefined) return
+    const { toPeer, values } = assigned
+    const peer = peerId === undefined ? '' : formatIdentity(peerId)
+    this.tell({ kind: 'assigned', up, toPeer, values, peer }, now)
+    // A dynamic flow is an exact one now, or none.
+    this.context.policiesChanged()
+  }
+
+  /** What was given goes with the children. */
+  handAssigned(next: Session): void {
+    next.assigned = this.assigned
+    this.assigned = undefined
+    for (const lease of next.assigned?.leases ?? []) lease.tenant = next
+  }
+
+  #releaseAssigned(now: Instant): void {
+    this.tellAssigned(false, now)
+    for (const lease of this.assigned?.leases ?? []) this.context.pool.release(lease)
+    this.assigned = undefined
   }
 
   nextChildId(): string {
@@ -384,8 +416,10 @@ export class Session {
     for (const timer of this.#timers.values()) timer.cancel()
     this.#timers.clear()
     for (const child of [...this.children.values()]) this.dropChild(child, now)
+    this.#releaseAssigned(now)
     this.channel.close()
     wipeIkeKeys(this.keys)
+    if (typeof this.eap === 'object' && this.eap.proved !== undefined) wipe(this.eap.proved.msk)
     this.enter('closed', now, reason)
     this.options.owner.closed(this, retry, now)
   }

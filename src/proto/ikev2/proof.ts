@@ -1,0 +1,115 @@
+/** Who both ends are (RFC 7296 section 2.15): what one side signs, our own proof, and what is to be said of the peer's. */
+import type { IkePayload, PayloadOf } from '../../wire/ike/index.js'
+import { sharedKeyPayload, signaturePayload, verifySharedKey, verifySignature } from './authenticate.js'
+import type { CertificateData } from './context.js'
+import { formatIdentity, type Identity, identityBody } from './identity.js'
+import { findPayload } from './init.js'
+import { signedOctets } from './keys.js'
+import type { IkePolicy } from './policy.js'
+import type { Session } from './session.js'
+
+/** What is wrong, and what to do about it. */
+export interface Problem {
+  readonly text: string
+  readonly mend: string
+}
+
+/** What `isInitiator` signs, or the other side. */
+function octetsOf(session: Session, byInitiator: boolean, id: Identity): Uint8Array {
+  const { opening, agreed, keys } = session
+  const { initRequest, initResponse, nonces } = opening!
+  return byInitiator
+    ? signedOctets(agreed.prf!, initRequest, nonces.responder, keys.pi, identityBody(id))
+    : signedOctets(agreed.prf!, initResponse, nonces.initiator, keys.pr, identityBody(id))
+}
+
+/** A key does not stand for the password that a policy wants. */
+const NO_EAP: Problem = {
+  text: 'the policy wants EAP',
+  mend: 'authenticate with EAP, or take eap out of the policy',
+}
+
+/** Our AUTH and, where it is a signature, the certificates before it; or why there is none. */
+export function ownAuth(
+  session: Session,
+  policy: IkePolicy,
+  wanted: readonly CertificateData[],
+): IkePayload[] | Problem {
+  const octets = octetsOf(session, session.isInitiator, policy.localId)
+  if (policy.localAuth.kind === 'psk')
+    return [sharedKeyPayload(session.agreed.prf!, policy.localAuth.secret, octets)]
+  if (policy.localAuth.kind === 'eap') return NO_EAP
+  const own = session.context.credentials.own(policy.localId, wanted)
+  if (own === undefined)
+    return {
+      text: `no private key for ${formatIdentity(policy.localId)}`,
+      mend: 'make one with `warren keygen`',
+    }
+  const auth = signaturePayload(own.key, octets, session.opening!.peerHashes)
+  if (auth === undefined)
+    return {
+      text: `the peer verifies no signature that our ${own.key.type} key makes`,
+      mend: 'use an RSA or ECDSA key, or a peer that knows RFC 7427',
+    }
+  return [
+    ...own.certificates.map(({ encoding, data }): IkePayload => ({ kind: 'CERT', encoding, data })),
+    auth,
+  ]
+}
+
+/** Whether the peer is who it says: undefined, or what is wrong. */
+export function checkPeer(
+  session: Session,
+  policy: IkePolicy,
+  id: Identity,
+  payloads: readonly IkePayload[],
+): Problem | undefined {
+  const auth = findPayload(payloads, 'AUTH')
+  if (auth === undefined) return { text: 'the peer sent no AUTH', mend: 'EAP is not spoken with this policy' }
+  const octets = octetsOf(session, !session.isInitiator, id)
+  if (policy.remoteAuth.kind === 'psk') {
+    const wrong = verifySharedKey(auth, session.agreed.prf!, policy.remoteAuth.secret, octets)
+    return wrong === undefined
+      ? undefined
+      : { text: wrong, mend: `write the same psk on both sides${at(policy)}` }
+  }
+  if (policy.remoteAuth.kind === 'eap') return NO_EAP
+  const certificates = payloads.flatMap((payload) =>
+    payload.kind === 'CERT' ? [{ encoding: payload.encoding, data: payload.data }] : [],
+  )
+  const key = session.context.credentials.peer(id, certificates)
+  if ('refused' in key) return { text: key.refused, mend: key.mend }
+  const wrong = verifySignature(auth, key, octets)
+  return wrong === undefined
+    ? undefined
+    : { text: `${formatIdentity(id)}: ${wrong}`, mend: 'put the peer’s own public key where we look for it' }
+}
+
+/** Our AUTH under the key that EAP has made (RFC 7296 section 2.16). */
+export const ownEapAuth = (session: Session, msk: Uint8Array): PayloadOf<'AUTH'> =>
+  sharedKeyPayload(session.agreed.prf!, msk, octetsOf(session, session.isInitiator, session.policy.localId))
+
+/** The peer's, `id`: what it has said it is. Undefined: authentic. */
+export function checkEapAuth(
+  session: Session,
+  msk: Uint8Array,
+  id: Identity,
+  payloads: readonly IkePayload[],
+): Problem | undefined {
+  const auth = findPayload(payloads, 'AUTH')
+  const octets = octetsOf(session, !session.isInitiator, id)
+  if (auth !== undefined && verifySharedKey(auth, session.agreed.prf!, msk, octets) === undefined)
+    return undefined
+  return {
+    text: auth === undefined ? 'EAP: the peer sent no AUTH behind it' : 'EAP: the peer has not made its key',
+    mend: 'somebody may stand between: look whom you speak to',
+  }
+}
+
+/** ` (file:line)`. */
+export const at = ({ where }: IkePolicy): string => (where === undefined ? '' : ` (${where})`)
+
+export const idPayload = (
+  kind: 'IDi' | 'IDr',
+  { type, data }: Identity,
+): PayloadOf<'IDi'> | PayloadOf<'IDr'> => ({ kind, type, data })
