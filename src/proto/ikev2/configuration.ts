@@ -85,8 +85,8 @@ export function acceptConfiguration(
       if (value.length > 0) session.context.counters.add('ike.cp')
       continue
     }
-    if (read.option === 'netmask') netmask = maskLength(value)
     const isWanted = requests.some(({ option, family }) => option === read.option && family === read.family)
+    if (isWanted && read.option === 'netmask') netmask = maskLength(value)
     const isSecond =
       read.option === 'address' &&
       values.some((one) => one.option === 'address' && one.family === read.family)
@@ -258,7 +258,9 @@ function decode(type: number, value: Uint8Array): (ConfigurationValue & { addres
       }
       if (!isUnicast(address)) return undefined
       if (tail === 0) return { option, family, address }
-      return rest[0]! > 128 ? undefined : { option, family, address, prefixLength: rest[0]! }
+      if (rest[0]! > 128) return undefined
+      // An address that brings half the world along is that one alone.
+      return { option, family, address, ...(rest[0]! < 64 ? {} : { prefixLength: rest[0]! }) }
     }
   return undefined
 }
