@@ -217,7 +217,6 @@ export function rekeyIke(session: Session, now: Instant): void {
         ]
       },
       answered(answer, later) {
-        session.rekeying = undefined
         const sa = findPayload(answer, 'SA')
         const theirs = findPayload(answer, 'Nonce')
         const ke = findPayload(answer, 'KE')
@@ -227,8 +226,7 @@ export function rekeyIke(session: Session, now: Instant): void {
             error === undefined ? { text: 'an answer without SA, nonce or KE' } : meaningOf(error.type)
           session.tell({ kind: 'problem', text: `no new IKE SA: ${meaning.text}` }, later)
           // The peer's own of the same time was answered, and the peer goes over to it.
-          if (rekeying.rival !== undefined) handOver(session, rekeying.rival.session, later)
-          else session.tryLater(undefined, later)
+          if (!inheritRival(session, later)) session.tryLater(undefined, later)
           return
         }
         const choice = checkChoice(sa.proposals, proposals, policy.ikeSuites, 'ike', { spiLength: 8 })
@@ -238,9 +236,10 @@ export function rekeyIke(session: Session, now: Instant): void {
             { kind: 'problem', text: 'no new IKE SA: the answer does not fit what was offered' },
             later,
           )
-          if (rekeying.rival !== undefined) handOver(session, rekeying.rival.session, later)
+          if (!inheritRival(session, later)) session.tryLater(undefined, later)
           return
         }
+        session.rekeying = undefined
         const nonces = { initiator: nonce, responder: theirs.data }
         const spis = { initiator: spi, responder: choice.proposal.spi }
         const next = successor(session, true, choice.agreed, secret, nonces, spis, later)
@@ -349,7 +348,18 @@ function settleIke(
     return
   }
   handOver(session, next, now)
+  const late = rival.session
+  late.timer('rekeyed', REKEYED_LIMIT, now, (at) => late.close('the peer did not end it', false, at))
   session.delete('another IKE SA has taken its place', now)
+}
+
+/** The peer's new SA of the same time takes over, where there is one and ours will not come about. */
+function inheritRival(session: Session, now: Instant): boolean {
+  const heir = session.rekeying?.rival?.session
+  session.rekeying = undefined
+  if (heir?.state !== 'established' || session.state !== 'established') return false
+  handOver(session, heir, now)
+  return true
 }
 
 /** All children go over; the old SA only waits for its end. */
@@ -360,6 +370,7 @@ function handOver(session: Session, next: Session, now: Instant): void {
   session.enter('rekeyed', now)
   next.clearTimer('rekeyed')
   next.start(now)
+  if (next.children.size === 0) next.missChild(now)
   session.timer('rekeyed', REKEYED_LIMIT, now, (at) => session.close('the peer did not end it', false, at))
 }
 
@@ -374,6 +385,8 @@ function answerInformational(
   for (const payload of request) {
     if (payload.kind === 'D') {
       if (payload.protocol === IkeProtocol.ike) {
+        // Who deletes it has seen its own new one win, and does not wait for what we have asked at the same time.
+        inheritRival(session, now)
         // RFC 7296 section 1.4.1: an empty answer, and it is gone.
         session.timer('deleted', AT_ONCE, now, (at) =>
           session.close(

@@ -130,6 +130,8 @@ export class Session {
   /** Where the message under way came from and to. */
   #arrival: { readonly local: Endpoint; readonly remote: Endpoint }
   #childNumber = 0
+  /** It ends to be begun again, whoever has the last word. */
+  #retries = false
 
   constructor(
     options: SessionOptions,
@@ -345,6 +347,11 @@ export class Session {
     this.context.remove(child.id)
     this.context.policiesChanged()
     this.tell({ kind: 'child', up: false, text: describeChild(child) }, now)
+    this.missChild(now)
+  }
+
+  /** An SA that we began and that has no child makes one. */
+  missChild(now: Instant): void {
     if (this.children.size > 0 || this.state !== 'established' || !this.policy.initiate) return
     // Its time was over before another stood, or the peer has ended it: an SA without a child is of no use.
     this.timer('child', seconds(1), now, (at) => {
@@ -393,6 +400,7 @@ export class Session {
   delete(reason: string, now: Instant, retry = false): void {
     if (this.state === 'closing' || this.state === 'closed') return
     this.enter('closing', now, reason)
+    this.#retries = retry
     this.channel.send(
       {
         exchange: IkeExchange.informational,
@@ -421,7 +429,7 @@ export class Session {
     wipeIkeKeys(this.keys)
     if (typeof this.eap === 'object' && this.eap.proved !== undefined) wipe(this.eap.proved.msk)
     this.enter('closed', now, reason)
-    this.options.owner.closed(this, retry, now)
+    this.options.owner.closed(this, retry || this.#retries, now)
   }
 
   /** The children in the order in which packets use them: those that are not on their way out first. */

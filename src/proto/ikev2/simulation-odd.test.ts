@@ -1,0 +1,8 @@
+/** `WARREN_SEEDS=10000` runs more seeds, `WARREN_SEED=17` one alone. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { failuresOf } from './testing-simulation.js'
+
+test('odd seeds, where one side alone begins: two ends agree in the end', () => {
+  assert.deepEqual(failuresOf(1, process.env.WARREN_SEED, process.env.WARREN_SEEDS), [])
+})
