@@ -23,9 +23,15 @@ import {
   passwordHash,
 } from './mschapv2.js'
 
+export interface EapRefusal {
+  readonly reason: string
+  readonly mend: string
+}
+
 /** What an end makes of an EAP payload. Whatever has `data` is sent as the next one. */
 export type EapStep =
-  | { readonly kind: 'send'; readonly data: Uint8Array }
+  /** `refusal`: what is sent says that it is over; some clients go without another word. */
+  | { readonly kind: 'send'; readonly data: Uint8Array; readonly refusal?: EapRefusal }
   /** Both have proved themselves. AUTH payloads are made with `msk`; the server's `data` is EAP's success. */
   | { readonly kind: 'done'; readonly msk: Uint8Array; readonly userName: string; readonly data?: Uint8Array }
   | { readonly kind: 'failed'; readonly reason: string; readonly mend: string; readonly data?: Uint8Array }
@@ -281,7 +287,12 @@ export class EapMschapv2Server {
       const digits = Array.from(this.#challenge, (byte) => byte.toString(16).padStart(2, '0')).join('')
       // RFC 2759 section 6: 691, and no second try.
       const text = `E=691 R=0 C=${digits.toUpperCase()} V=3 M=Authentication failed`
-      return { kind: 'send', data: this.#askMschap(OpCode.failure, encoder.encode(text)) }
+      const { reason, mend } = wrongPassword(userName)
+      return {
+        kind: 'send',
+        data: this.#askMschap(OpCode.failure, encoder.encode(text)),
+        refusal: { reason, mend },
+      }
     }
     this.#state = 'success'
     this.#proved = { msk: masterSessionKey(hash, response), userName }

@@ -13,6 +13,8 @@ import type { Session } from './session.js'
 
 /** How long a client may take: it has more to say than others. */
 const EAP_LIMIT = seconds(60)
+/** How long one may take that is refused, to say that it has heard. */
+const REFUSED_LIMIT = seconds(5)
 
 /** What the responder keeps of a client from its first IKE_AUTH to its last. */
 export interface EapServing {
@@ -88,6 +90,13 @@ export function continueEap(
     return refuse({ text: 'EAP: more than there may be of it', mend: 'mend the peer' })
   const step = eap.server.receive(payload.data)
   if (step.kind === 'failed') return refuse({ text: step.reason, mend: step.mend }, step.data)
+  if (step.kind === 'send' && step.refusal !== undefined) {
+    const { reason, mend } = step.refusal
+    session.timer('half-open', REFUSED_LIMIT, now, (later) => {
+      session.context.counters.add('ike.eap')
+      verdict.refuse({ text: reason, mend }, [], later)
+    })
+  }
   if (step.kind === 'done') eap.proved = { msk: step.msk, userName: step.userName }
   return [{ kind: 'EAP', data: step.data ?? new Uint8Array(0) }]
 }

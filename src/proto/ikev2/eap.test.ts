@@ -348,6 +348,31 @@ describe('a hostile client', () => {
     }
   })
 
+  test('one that goes without a word after a wrong password is named all the same', () => {
+    const side = gateway()
+    const { peer, said } = begin(side)
+    const client = new EapMschapv2Client({ userName: 'test', password: 'no', random: new SeededRandom(3) })
+    let last = said
+    for (let i = 0; i < 2; i++) {
+      const step = client.receive(findPayload(last, 'EAP')!.data)
+      last = peer.ask(
+        IkeExchange.ikeAuth,
+        [{ kind: 'EAP', data: 'data' in step ? step.data! : NOTHING }],
+        NOW,
+      )!
+    }
+    assert.equal(client.receive(findPayload(last, 'EAP')!.data).kind, 'failed')
+    assert.deepEqual(side.problems(), [])
+    for (let at = side.machine.nextTimeout()!; at <= NOW + 6_000_000; at = side.machine.nextTimeout()!) {
+      side.machine.timeout(at)
+      side.drain()
+      if (side.machine.nextTimeout() === undefined) break
+    }
+    assert.match(side.problems().join(), /wrong user or password of "test"/)
+    assert.equal(side.problems().length, 1)
+    assert.deepEqual([side.machine.sessions().length, side.machine.counters.get('ike.eap')], [0, 1])
+  })
+
   test('it answers the same question again and again', () => {
     const side = gateway()
     const { peer, said } = begin(side)
