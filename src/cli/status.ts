@@ -1,5 +1,5 @@
 /** `warren status`: what the running one says of its tunnels. */
-import type { IpsecStatus } from '../engine/index.js'
+import type { IkeStatus, IpsecStatus } from '../engine/index.js'
 import { askControl, type DaemonStatus, type DaemonTunnelStatus } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
@@ -33,15 +33,20 @@ export function formatStatus({ tunnels, drops }: DaemonStatus): string {
 }
 
 function formatTunnel(tunnel: DaemonTunnelStatus): string[] {
-  const { name, kind, state, reason, local, remote, mtu, addresses, where, paths, drops, ipsec } = tunnel
+  const { name, kind, state, reason, local, remote, mtu, addresses, where, paths, drops, ipsec, ike } = tunnel
   const ends =
-    local === undefined ? (ipsec === undefined ? ' no tunnel addresses' : '') : ` ${local} --> ${remote}`
+    local === undefined
+      ? ipsec === undefined && ike === undefined
+        ? ' no tunnel addresses'
+        : ''
+      : ` ${local} --> ${remote}`
   const lines = [
     `${name}: ${state}${reason === undefined ? '' : ` (${reason})`}, ${kind}${ends}, mtu ${mtu}`,
     ...addresses.map((address) => `\t${address.includes(':') ? 'inet6' : 'inet'} ${address}`),
   ]
   if (where !== undefined) lines.push(`\tfrom ${where}`)
-  for (const { id, inbound, outbound } of paths)
+  if (ike !== undefined) lines.push(...formatIke(ike))
+  for (const { id, inbound, outbound } of ike === undefined ? paths : [])
     lines.push(
       `\t${id}: in ${inbound.packets} packets ${inbound.bytes} bytes, out ${outbound.packets} packets ${outbound.bytes} bytes`,
     )
@@ -58,6 +63,26 @@ function formatIpsec({ policies, sas }: IpsecStatus): string[] {
       return [`\t${sa}`, `\t\t${direction}, ${state}, ${packets} packets ${bytes} bytes${rest}`]
     }),
   ]
+}
+
+/** An IKE SA with its children beneath it. */
+function formatIke({ sas }: IkeStatus): string[] {
+  if (sas.length === 0) return ['\tno IKE SA']
+  return sas.flatMap((sa) => {
+    const { policy, state, initiator, initiatorSpi, responderSpi, remoteId = 'nobody yet' } = sa
+    const how = sa.udp ? `, ESP in UDP${sa.behindNat ? ', behind a NAT' : ''}` : ''
+    return [
+      `\tIKE SA ${policy}: ${state}, ${initiator ? 'initiator' : 'responder'}, ${initiatorSpi} ${responderSpi}`,
+      `\t\t${sa.local} (${sa.localId}) --> ${sa.remote} (${remoteId})${how}`,
+      `\t\t${sa.algorithms}; ${sa.ageSeconds} s old, heard ${sa.silentSeconds} s ago`,
+      ...sa.children.flatMap((child) => [
+        `\t\t${child.protocol} ${child.mode} ${child.local.join(', ')} --> ${child.remote.join(', ')}`,
+        `\t\t\t${child.state}, spi in ${child.spiIn} out ${child.spiOut}, ${child.algorithms}`,
+        `\t\t\tin ${child.packetsIn} packets ${child.bytesIn} bytes, out ${child.packetsOut} packets ${child.bytesOut} bytes`,
+        `\t\t\t${child.ageSeconds} s old${child.rekeySeconds === undefined ? '' : `, made anew in ${child.rekeySeconds} s`}`,
+      ]),
+    ]
+  })
 }
 
 const formatDrops = (drops: readonly [string, number][]): string[] =>

@@ -13,7 +13,14 @@ import {
   tunnelFormats,
 } from '../config/index.js'
 import type { TunnelDefinition } from '../engine/index.js'
-import { type ControlVerb, Daemon, hasLeftovers, LinuxHost, listenForControl } from '../linux/index.js'
+import {
+  type ControlVerb,
+  Daemon,
+  hasLeftovers,
+  LinuxHost,
+  linuxIkedHost,
+  listenForControl,
+} from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
 import { checkSecret } from './secret-file.js'
@@ -24,8 +31,9 @@ Brings up the tunnels that the files describe, on this machine, and stays in the
 (SIGINT, SIGTERM, \`warren down\`). Then all that it made is removed. SIGHUP and \`warren reload\` read the files again.
 It needs root, or CAP_NET_ADMIN and CAP_NET_RAW, and /dev/net/tun; no kernel module of a tunnel.
 
-  FILE             hostname.IF, as OpenBSD's /etc/hostname.gif0; NAME.toml; or ipsec.conf, whose flows and manual SAs
-                   become the interface enc0, mode 0600
+  FILE             hostname.IF, as OpenBSD's /etc/hostname.gif0; NAME.toml; ipsec.conf, whose flows and manual SAs become
+                   the interface enc0; or iked.conf, whose policies IKEv2 negotiates SAs for, with keys and
+                   certificates in the folder iked beside it. The last two have mode 0600
   --format FORMAT  ${tunnelFormats.join(', ')}, where the name does not tell it
   --socket PATH    the control socket (default: /run/warren.sock)
 
@@ -52,13 +60,21 @@ function load(
 ): TunnelDefinition[] {
   const tunnels = files.flatMap((file) => {
     const text = read(file)
-    if ((format ?? formatOf(file)) !== 'ipsec.conf') return loadTunnels(text, file, format)
-    checkSecret(file, file)
-    return loadTunnels(text, file, format, { read: readerBeside(file), onWarning })
+    const kind = format ?? formatOf(file)
+    if (kind !== 'ipsec.conf' && kind !== 'iked.conf') return loadTunnels(text, file, format)
+    const mode = checkSecret(file, file)
+    return loadTunnels(text, file, format, {
+      ...(kind === 'iked.conf' ? { mode, iked: linuxIkedHost(ikedFolder(file)) } : {}),
+      read: readerBeside(file),
+      onWarning,
+    })
   })
   checkTogether(tunnels)
   return tunnels
 }
+
+/** Where the keys of iked.conf are: beside it, in a folder as /etc/iked is beside /etc/iked.conf. */
+const ikedFolder = (file: string): string => resolve(dirname(file), 'iked')
 
 /** Names in a file are meant from where the file is. A file that has keys, or leads to some, is its owner's alone. */
 function readerBeside(file: string): (name: string, where: string) => ReadFile {
@@ -145,7 +161,7 @@ class UpCommand {
     process.on('uncaughtException', onCrash)
     process.on('unhandledRejection', onCrash)
     try {
-      if (!definitions.some(({ kind }) => kind === 'ipsec') && hasLeftovers())
+      if (!definitions.some(({ kind }) => kind === 'ipsec' || kind === 'ikev2') && hasLeftovers())
         this.#log(
           'policies of a killed warren are still in force, closed: `warren down`, when this one is down, ends them',
         )

@@ -3,19 +3,27 @@ import { WarrenError } from '../base/index.js'
 import type { TunnelDefinition } from '../engine/index.js'
 import { interfaceOfHostnameIf, parseHostnameIf } from './hostname-if.js'
 import { tunnelOfHostnameIf } from './hostname-if-tunnel.js'
+import { type IkedTunnelHost, isIkedFile, tunnelOfIkedConf } from './iked-tunnel.js'
 import { parseIpsecConf, type Reader } from './ipsec-conf/index.js'
 import { idleRules, tunnelOfIpsecConf } from './ipsec-tunnel.js'
 import { parseWarrenToml } from './warren-toml.js'
 
 /** Formats by their names in `--format`. */
-export type TunnelFormat = 'hostname.if' | 'warren.toml' | 'ipsec.conf'
-export const tunnelFormats: readonly TunnelFormat[] = ['hostname.if', 'warren.toml', 'ipsec.conf']
+export type TunnelFormat = 'hostname.if' | 'warren.toml' | 'ipsec.conf' | 'iked.conf'
+export const tunnelFormats: readonly TunnelFormat[] = [
+  'hostname.if',
+  'warren.toml',
+  'ipsec.conf',
+  'iked.conf',
+]
 
 /** What only some formats need. */
 export interface LoadOptions {
-  /** ipsec.conf: reads what it includes and key files. */
+  /** ipsec.conf, iked.conf: reads what it includes and key files. */
   readonly read?: Reader
-  /** ipsec.conf: permission bits of the file itself, which has keys in it. */
+  /** iked.conf: the host that it is for, without which the format is refused. */
+  readonly iked?: IkedTunnelHost
+  /** ipsec.conf, iked.conf: permission bits of the file itself, which has keys in it. */
   readonly mode?: number
   /** What is allowed and not wise: a line each. */
   readonly onWarning?: (line: string) => void
@@ -26,6 +34,7 @@ export function formatOf(file: string): TunnelFormat | undefined {
   if (file.endsWith('.toml')) return 'warren.toml'
   // site-a.ipsec.conf as well.
   if (/(?:^|[/.])ipsec\.conf$/.test(file)) return 'ipsec.conf'
+  if (isIkedFile(file)) return 'iked.conf'
   return interfaceOfHostnameIf(file) === undefined ? undefined : 'hostname.if'
 }
 
@@ -56,11 +65,12 @@ function read(
   options: LoadOptions,
 ): TunnelDefinition[] {
   if (format === 'ipsec.conf') return [readIpsecConf(text, file, options)]
+  if (format === 'iked.conf') return [tunnelOfIkedConf(text, file, options)]
   if (format === 'warren.toml') return parseWarrenToml(text, file)
   if (format === 'hostname.if') return [tunnelOfHostnameIf(parseHostnameIf(text, file))]
   throw new WarrenError('CONFIG_FILE_NAME', 'the file name does not tell its format', {
     found: file,
-    expected: 'hostname.IF (hostname.gif0), NAME.toml or ipsec.conf',
+    expected: 'hostname.IF (hostname.gif0), NAME.toml, ipsec.conf or iked.conf',
     mend: `rename it, or give --format ${tunnelFormats.join(' or --format ')}`,
   })
 }
@@ -82,7 +92,11 @@ export function checkTogether(tunnels: readonly TunnelDefinition[]): void {
   for (const tunnel of tunnels) {
     const { name, outer } = tunnel
     const mend =
-      tunnel.kind === 'ipsec' ? 'make one file of them: include "OTHER.conf"' : 'give one another name'
+      tunnel.kind === 'ipsec'
+        ? 'make one file of them: include "OTHER.conf"'
+        : tunnel.kind === 'ikev2'
+          ? 'make one iked.conf of them; manual SAs beside IKE need a namespace of their own'
+          : 'give one another name'
     clash(byName, name, tunnel, `the name ${name}`, mend)
     for (const ends of ipipEnds(tunnel))
       clash(bySelector, `gif ${ends}`, tunnel, `IP in IP from ${ends}`, 'remove one')

@@ -15,15 +15,25 @@ import { ManualSaMachine } from '../proto/esp/index.js'
 import { EtheripMachine } from '../proto/etherip/index.js'
 import { GifMachine } from '../proto/gif/index.js'
 import { GreMachine } from '../proto/gre/index.js'
+import { type Credentials, Ike2Machine, type IkeEvent, type IkePolicy } from '../proto/ikev2/index.js'
 import type { KeepaliveConfig } from '../proto/keepalive.js'
 import type { Machine } from '../proto/machine.js'
-import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import type { OuterConfig, TunnelKind } from '../proto/tunnel-metadata.js'
-import type { TunnelRoute } from './host.js'
+import type { Host, TunnelRoute } from './host.js'
 import { type IpsecDefinition, manualConfigOf } from './ipsec-tunnel.js'
 
-/** The tunnels with an interface each, and IPsec: policies and SAs behind one interface. */
-export type DefinitionKind = TunnelKind | 'ipsec'
+/** The tunnels with an interface each, and IPsec: policies and SAs behind one interface, by hand or by IKEv2. */
+export type DefinitionKind = TunnelKind | 'ipsec' | 'ikev2'
+
+/** What IKEv2 is to do on one host. */
+export interface IkeDefinition {
+  readonly policies: readonly IkePolicy[]
+  readonly credentials: Credentials
+  /** The host's addresses where it is heard. */
+  readonly addresses: readonly IpAddress[]
+  /** SAs are negotiated, and nothing is protected by them (`set decouple`). */
+  readonly decoupled?: boolean
+}
 
 export interface TunnelDefinition {
   readonly kind: DefinitionKind
@@ -33,6 +43,8 @@ export interface TunnelDefinition {
   readonly outer?: OuterConfig
   /** ipsec: flows and SAs, in the place of `outer`. */
   readonly ipsec?: IpsecDefinition
+  /** ikev2: in the place of `outer`. */
+  readonly ike?: IkeDefinition
   /** gre: the key (vnetid). */
   readonly key?: number
   /** gre: the low eight bits of the key tell flows (vnetflowid). */
@@ -58,6 +70,7 @@ export interface DefinitionHost {
   readonly random: Random
   /** Whether an address is one of the host's own. A host without this member has no policies either. */
   isLocal?(address: IpAddress): boolean
+  openPort?: Host['openPort']
 }
 
 /**
@@ -67,10 +80,14 @@ export interface DefinitionHost {
 export function createMachine(
   definition: TunnelDefinition,
   host: DefinitionHost,
-): Machine<TunnelEvent> | undefined {
-  const { kind, outer, ipsec, key, flowInKey, tunnelId = 0, keepalive } = definition
+): Machine<IkeEvent> | undefined {
+  const { kind, outer, ipsec, ike, key, flowInKey, tunnelId = 0, keepalive } = definition
   if (ipsec !== undefined) return new ManualSaMachine(ipsecConfigOf(ipsec, host))
-  if (outer === undefined || kind === 'ipsec') return undefined
+  if (ike !== undefined) {
+    if (host.isLocal === undefined || host.openPort === undefined) throw noIke(host.name)
+    return new Ike2Machine({ policies: ike.policies, credentials: ike.credentials, random: host.random })
+  }
+  if (outer === undefined || kind === 'ipsec' || kind === 'ikev2') return undefined
   const alive = keepalive === undefined ? {} : { keepalive }
   switch (kind) {
     case 'gif':
@@ -98,6 +115,12 @@ export function ipsecConfigOf(
   if (host.isLocal === undefined) throw noPolicies(host.name)
   return manualConfigOf(ipsec, (address) => host.isLocal!(address), host.random)
 }
+
+const noIke = (where: string): WarrenError =>
+  new WarrenError('HOST_POLICIES', 'this host has no policies behind an interface', {
+    where,
+    mend: 'in the lab, start iked: rcctl start iked',
+  })
 
 export const noPolicies = (where: string): WarrenError =>
   new WarrenError('HOST_POLICIES', 'this host has no policies behind an interface', {

@@ -101,6 +101,13 @@ export interface Host {
   isLocal?(address: IpAddress): boolean
   createInterface(spec: InterfaceSpec): HostInterface
   transmit(datagram: Datagram): void
+  /**
+   * Hears on a UDP port of one of the host's own addresses, from whomever; returns what closes it. Its packets, both ways,
+   * are asked by no policy. What a carrier of ESP in UDP on the same port has, it keeps. While it is open, `transmit` sends
+   * from it what no carrier has a socket of its own for. Throws where the host refuses; a host without this member hears
+   * nobody.
+   */
+  openPort?(local: IpAddress, port: number, onDatagram: (datagram: Datagram) => void): () => void
   /** Runs `callback` at `at`, once; returns what cancels it. */
   schedule(at: Instant, callback: (now: Instant) => void): () => void
   readonly counters: Counters

@@ -10,6 +10,8 @@ export {
 export * from './data-path.js'
 export * from './definition.js'
 export * from './host.js'
+export * from './ike-mtu.js'
+export * from './ike-status.js'
 export * from './inner-source.js'
 export * from './ipsec/index.js'
 export * from './ipsec-status.js'

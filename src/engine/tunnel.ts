@@ -1,11 +1,13 @@
 /** One machine bound to one host: the interface, the drain, the timer, the events. */
-import type { Instant } from '../base/index.js'
+import { type Instant, type IpAddress, WarrenError } from '../base/index.js'
 import { ManualSaMachine } from '../proto/esp/index.js'
+import { Ike2Machine, type IkeEvent, type IkeNews } from '../proto/ikev2/index.js'
 import type { Datagram, Machine, Output, PathSpec, PolicySpec } from '../proto/machine.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import { layerOf } from '../proto/tunnel-metadata.js'
 import { createMachine, ipsecConfigOf, noPolicies, type TunnelDefinition } from './definition.js'
 import type { Host, HostInterface, PathStatus } from './host.js'
+import { type IkeStatus, ikeStatusOf } from './ike-status.js'
 import { type IpsecStatus, ipsecStatusOf } from './ipsec-status.js'
 
 /**
@@ -30,20 +32,32 @@ export interface TunnelStatus {
   readonly paths: readonly PathStatus[]
   /** Of kind ipsec. */
   readonly ipsec?: IpsecStatus
+  /** Of kind ikev2. */
+  readonly ike?: IkeStatus
   /** All drops of all paths and what the machine refused, by reason. */
   readonly drops: Readonly<Record<string, number>>
 }
 
+/** IKE's own, and that of NAT traversal (RFC 7296 section 2.23). */
+const IKE_PORTS = [500, 4500] as const
+
 export interface TunnelOptions {
   readonly onEvent?: (event: TunnelEvent, now: Instant) => void
+  /** Of kind ikev2: what IKE tells. */
+  readonly onNews?: (news: IkeNews, now: Instant) => void
+  /** What the host refused of what IKE wanted in the course of time. */
+  readonly onRefused?: (error: WarrenError) => void
 }
 
 export class Tunnel {
   readonly host: Host
-  readonly #onEvent: ((event: TunnelEvent, now: Instant) => void) | undefined
+  readonly #options: TunnelOptions
   #definition: TunnelDefinition
   #interface: HostInterface | undefined
-  #machine: Machine<TunnelEvent> | undefined
+  #machine: Machine<IkeEvent> | undefined
+  /** What closes the ports that IKE is heard on, by address. */
+  readonly #ports = new Map<string, (() => void)[]>()
+  #starting = false
   #cancelTimer: (() => void) | undefined
   #timerAt: Instant | undefined
   #state: TunnelState = 'stopped'
@@ -55,7 +69,7 @@ export class Tunnel {
   constructor(host: Host, definition: TunnelDefinition, options: TunnelOptions = {}) {
     this.host = host
     this.#definition = definition
-    this.#onEvent = options.onEvent
+    this.#options = options
   }
 
   get definition(): TunnelDefinition {
@@ -69,6 +83,11 @@ export class Tunnel {
   /** The interface on the host, while started. */
   get interface(): HostInterface | undefined {
     return this.#interface
+  }
+
+  /** The machine of kind ikev2, while started. */
+  get ike(): Ike2Machine | undefined {
+    return this.#machine instanceof Ike2Machine ? this.#machine : undefined
   }
 
   /** Makes the interface and starts the machine. If anything is refused, nothing stays. */
@@ -116,6 +135,10 @@ export class Tunnel {
       this.#exchangeSas(this.#machine, definition)
       return
     }
+    if (this.#machine instanceof Ike2Machine && definition.ike !== undefined) {
+      this.#reloadIke(this.#machine, definition)
+      return
+    }
     const machine = createMachine(definition, this.host)
     const before = this.#definition
     this.#definition = definition
@@ -128,6 +151,18 @@ export class Tunnel {
       this.#run(createMachine(before, this.host))
       throw error
     }
+  }
+
+  /** Ports first: if one is refused, all is as it was. */
+  #reloadIke(machine: Ike2Machine, definition: TunnelDefinition): void {
+    const { policies, credentials, addresses } = definition.ike!
+    const before = this.#definition
+    this.#hearOn(addresses)
+    if (definition.mtu !== before.mtu) this.#interface?.setMtu?.(definition.mtu)
+    this.#definition = definition
+    const now = this.host.now()
+    machine.reload(policies, credentials, now)
+    this.#drain(now)
   }
 
   #exchangeSas(machine: ManualSaMachine, definition: TunnelDefinition): void {
@@ -176,29 +211,66 @@ export class Tunnel {
       ...(this.#since === undefined ? {} : { since: this.#since }),
       paths,
       ...(ipsec === undefined ? {} : { ipsec: ipsecStatusOf(ipsec, machine, paths, this.host.now()) }),
+      ...(this.ike === undefined ? {} : { ike: ikeStatusOf(this.ike, paths, this.host.now()) }),
       drops,
     }
   }
 
-  #run(machine: Machine<TunnelEvent> | undefined): void {
+  #run(machine: Machine<IkeEvent> | undefined): void {
     this.#machine = machine
     if (machine === undefined) {
       this.#enter('idle')
       return
     }
     const now = this.host.now()
+    this.#starting = true
     try {
+      const { ike } = this.#definition
+      if (ike !== undefined) {
+        this.#hearOn(ike.addresses)
+        this.#enter('down', 'no peer')
+      }
       machine.start(now)
       this.#drain(now)
+      // Its policies are in force, whether a peer is there or not.
+      if (ike !== undefined) this.#interface?.setRunning?.(true)
     } catch (error) {
       // The host refused a path (no such address, no permission): no half of a tunnel stays.
       this.#forgetTimer()
       this.#machine = undefined
       for (const id of this.#installed) this.#interface?.remove(id)
       this.#installed.clear()
+      this.#hearOn([])
       this.#enter('idle')
       throw error
+    } finally {
+      this.#starting = false
     }
+  }
+
+  /** IKE's two ports on these addresses, and on no others. */
+  #hearOn(addresses: readonly IpAddress[]): void {
+    const wanted = new Map(addresses.map((address) => [`${address}`, address]))
+    const opened: string[] = []
+    try {
+      for (const [key, address] of wanted) {
+        if (this.#ports.has(key)) continue
+        const closers: (() => void)[] = []
+        this.#ports.set(key, closers)
+        opened.push(key)
+        for (const port of IKE_PORTS)
+          closers.push(this.host.openPort!(address, port, (datagram) => this.#receive(datagram)))
+      }
+    } catch (error) {
+      for (const key of opened) this.#deafen(key)
+      throw error
+    }
+    for (const key of [...this.#ports.keys()]) if (!wanted.has(key)) this.#deafen(key)
+  }
+
+  #deafen(key: string): void {
+    for (const close of this.#ports.get(key) ?? []) close()
+    this.#ports.delete(key)
   }
 
   #halt(): void {
@@ -207,6 +279,7 @@ export class Tunnel {
     this.#drain(now)
     this.#forgetTimer()
     this.#machine = undefined
+    this.#hearOn([])
   }
 
   #receive(datagram: Datagram): void {
@@ -225,7 +298,7 @@ export class Tunnel {
     if (machine === this.#machine) this.#keepTime(machine.nextTimeout())
   }
 
-  #carryOut(output: Output<TunnelEvent>, now: Instant): void {
+  #carryOut(output: Output<IkeEvent>, now: Instant): void {
     switch (output.kind) {
       case 'transmit':
         this.host.transmit(output.datagram)
@@ -234,10 +307,10 @@ export class Tunnel {
         this.#interface?.deliver(output.packet)
         break
       case 'install':
-        this.#install(output.path)
+        this.#load(() => this.#install(output.path))
         break
       case 'policies':
-        this.#setPolicies(output.policies)
+        this.#load(() => this.#setPolicies(output.policies))
         break
       case 'remove':
         if (this.#installed.delete(output.pathId)) this.#interface?.remove(output.pathId)
@@ -245,6 +318,18 @@ export class Tunnel {
       case 'event':
         this.#hear(output.event, now)
         break
+    }
+  }
+
+  /** What a peer has negotiated may be refused by the host: that is told, and ends nothing else. */
+  #load(work: () => void): void {
+    const { ike } = this.#definition
+    if (ike?.decoupled === true) return
+    try {
+      work()
+    } catch (error) {
+      if (ike === undefined || this.#starting || !(error instanceof WarrenError)) throw error
+      this.#options.onRefused?.(error)
     }
   }
 
@@ -268,12 +353,17 @@ export class Tunnel {
     made.setPolicies(policies)
   }
 
-  #hear(event: TunnelEvent, now: Instant): void {
+  #hear(event: IkeEvent, now: Instant): void {
+    if (event.name === 'news') {
+      this.#options.onNews?.(event.news, now)
+      return
+    }
     if (event.name !== 'lifetime') {
       this.#enter(event.name, event.name === 'down' ? event.reason : undefined)
-      this.#interface?.setRunning?.(event.name === 'up')
+      // Of IKE there may be several peers, and one that is away leaves its policies closed.
+      if (this.#definition.ike === undefined) this.#interface?.setRunning?.(event.name === 'up')
     }
-    this.#onEvent?.(event, now)
+    this.#options.onEvent?.(event, now)
   }
 
   #enter(state: TunnelState, reason?: string): void {

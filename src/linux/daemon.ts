@@ -3,6 +3,7 @@
  * all removed at the end.
  */
 import { WarrenError } from '../base/index.js'
+import { linesOf } from '../config/iked/log.js'
 import type { Host } from '../engine/host.js'
 import { Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
@@ -83,7 +84,9 @@ export class Daemon {
     const running = [...this.#tunnels.values()].map(({ definition }) => definition)
     const { keep, remove, change, add } = planReload(running, this.#options.load())
     // SAs that did not change go on while others come and go behind the same interface.
-    const exchanged = change.filter((one) => one.kind === 'ipsec' && this.#kindOf(one.name) === 'ipsec')
+    const exchanged = change.filter(
+      ({ kind, name }) => (kind === 'ipsec' || kind === 'ikev2') && this.#kindOf(name) === kind,
+    )
     const renewed = change.filter((one) => !exchanged.includes(one))
     const gone = [...remove, ...renewed.map(({ name }) => name)]
     const before = running.filter(({ name }) => gone.includes(name))
@@ -180,6 +183,10 @@ export class Daemon {
         if (!made || (event.name === 'down' && event.reason === 'stopped')) return
         this.#options.log(`${name}: ${describeEvent(event)}`)
       },
+      onNews: (news) => {
+        for (const { text, verbose } of linesOf(news)) if (!verbose) this.#options.log(`${name}: ${text}`)
+      },
+      onRefused: (error) => this.#options.log(`${name}: ${error.message}`),
     })
     try {
       tunnel.start()
@@ -238,8 +245,8 @@ const secretOf = ({
   key: Array.from(key, (byte) => byte.toString(16).padStart(2, '0')).join(''),
 })
 
-const counted = (list: readonly unknown[], what: string): string =>
-  `${list.length} ${what}${list.length === 1 ? '' : 's'}`
+const counted = (list: readonly unknown[], what: string, many = `${what}s`): string =>
+  `${list.length} ${list.length === 1 ? what : many}`
 
 /** `gif0: gif 192.168.1.1 --> 192.168.1.2, mtu 1280, inet 172.16.0.1 --> 172.16.0.2`. */
 function describe({
@@ -247,6 +254,7 @@ function describe({
   kind,
   outer,
   ipsec,
+  ike,
   key,
   tunnelId,
   mtu,
@@ -257,9 +265,11 @@ function describe({
   const parts = [
     ipsec !== undefined
       ? `ipsec, ${counted(ipsec.flows, 'flow')}, ${counted(ipsec.sas, 'SA')}`
-      : outer === undefined
-        ? `${kind} without tunnel addresses`
-        : `${kind} ${outer.local} --> ${outer.remote}`,
+      : ike !== undefined
+        ? `ikev2, ${counted(ike.policies, 'policy', 'policies')} at ${ike.addresses.join(', ')}`
+        : outer === undefined
+          ? `${kind} without tunnel addresses`
+          : `${kind} ${outer.local} --> ${outer.remote}`,
   ]
   if (key !== undefined) parts.push(`key ${key}`)
   if (kind === 'eoip') parts.push(`tunnel id ${tunnelId ?? 0}`)

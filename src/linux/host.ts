@@ -12,6 +12,7 @@ import {
   instantAt,
   ipAddressFrom,
   type Random,
+  WarrenError,
 } from '../base/index.js'
 import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
 import { auditLine } from '../engine/index.js'
@@ -20,9 +21,11 @@ import { libc } from './ffi.js'
 import { LinuxInterface, type PathHooks } from './interface.js'
 import type { FromWorker, PathCounts } from './messages.js'
 import { PolicyGate } from './policy-gate.js'
+import { UdpPort } from './port.js'
 import { RouteNetlink } from './rtnetlink.js'
+import { defaultTtl } from './socket-options.js'
 import { CarrierSockets } from './sockets.js'
-import { Steering } from './steering/index.js'
+import { type CarrierPorts, Steering } from './steering/index.js'
 import { defaultWorkers, PlaneWorkers } from './workers.js'
 
 /** A route to an address of our own. */
@@ -61,6 +64,8 @@ export class LinuxHost implements Host {
   #nextId = 1
   readonly #interfaces = new Map<number, LinuxInterface>()
   readonly #carriers: CarrierSockets
+  /** UDP ports where anybody is heard. */
+  readonly #ports = new Map<string, UdpPort>()
   /** Of interfaces with policies. */
   readonly #gates = new Map<number, PolicyGate>()
   /** What policies cover stays closed at the end. */
@@ -153,7 +158,48 @@ export class LinuxHost implements Host {
   }
 
   transmit(datagram: Datagram): void {
-    this.#carriers.transmit(datagram)
+    const { carrier } = datagram
+    const port = carrier.kind === 'udp' ? this.#ports.get(`${carrier.local} ${carrier.localPort}`) : undefined
+    if (port === undefined) this.#carriers.transmit(datagram)
+    else port.transmit(datagram)
+  }
+
+  /** Throws `WarrenError` LINUX_* where the kernel refuses, or the port is open here already. */
+  openPort(local: IpAddress, port: number, onDatagram: (datagram: Datagram) => void): () => void {
+    const key = `${local} ${port}`
+    if (this.#ports.has(key))
+      throw new WarrenError(
+        'LINUX_EADDRINUSE',
+        `open UDP port ${port} at ${local}: it is open here already`,
+        {
+          mend: 'let one file have all policies of this machine',
+        },
+      )
+    const opened = new UdpPort(local, port, onDatagram, {
+      mark: Steering.mark,
+      counters: this.counters,
+      defaultTtl: defaultTtl(),
+    })
+    this.#ports.set(key, opened)
+    this.#tellPorts()
+    return () => {
+      if (this.#ports.get(key) !== opened) return
+      this.#ports.delete(key)
+      opened.close()
+      this.#tellPorts()
+    }
+  }
+
+  #tellPorts(): void {
+    for (const gate of this.#gates.values()) gate.hears(this.#portList())
+  }
+
+  #portList(): CarrierPorts[] {
+    return [...this.#ports.values()].map(({ local, port }) => ({
+      family: local.family,
+      local: local.bytes,
+      localPort: port,
+    }))
   }
 
   /** Brings what `status()` of the interfaces says up to date. */
@@ -229,6 +275,7 @@ export class LinuxHost implements Host {
         log: (line) => this.#options.log?.(`${made.name}: ${line}`),
       })
       this.#gates.set(id, gate)
+      gate.hears(this.#portList())
     }
     gate.replace(policies)
     this.#workers.postTo(id, { kind: 'policies', interfaceId: id, policies })
@@ -362,6 +409,8 @@ export class LinuxHost implements Host {
     for (const fd of this.#shared) c.close(fd)
     this.#shared.clear()
     this.#carriers.clear()
+    for (const port of this.#ports.values()) port.close()
+    this.#ports.clear()
     this.#netlink?.close()
     this.#netlink = undefined
   }

@@ -1,6 +1,7 @@
 export * from './control-socket.js'
 export * from './daemon.js'
 export * from './host.js'
+export * from './iked-host.js'
 export * from './leftovers.js'
 export * from './packet-socket.js'
 export * from './plan.js'

@@ -18,6 +18,8 @@ export function planReload(
   const after = new Map(wanted.map((definition) => [definition.name, definition]))
   const same = ({ name }: TunnelDefinition): boolean => {
     const [a, b] = [before.get(name), after.get(name)]
+    // Keys and certificates lie in other files, which may have changed: IKE itself knows what that means.
+    if (b?.ike !== undefined) return false
     return a !== undefined && b !== undefined && definitionKey(a) === definitionKey(b)
   }
   return {

@@ -17,6 +17,8 @@ export class PolicyGate {
   readonly #steering: Steers
   readonly #standing = new Map<string, Carrier>()
   #policies: readonly PolicySpec[] = []
+  /** Where anybody may speak to us in clear. */
+  #ports: readonly CarrierPorts[] = []
   #applied = ''
   #following = false
   #ended = false
@@ -59,6 +61,12 @@ export class PolicyGate {
 
   ends(pathId: string): void {
     if (this.#standing.delete(pathId)) this.#follow()
+  }
+
+  /** UDP ports of our own that anybody may speak to, in the place of those before. */
+  hears(ports: readonly CarrierPorts[]): void {
+    this.#ports = ports
+    this.#follow()
   }
 
   /** What the guard has dropped, by reason. */
@@ -119,7 +127,7 @@ export class PolicyGate {
 
   /** ESP and AH pass the guard always. */
   #carriers(): CarrierPorts[] {
-    const carriers: CarrierPorts[] = []
+    const carriers: CarrierPorts[] = [...this.#ports]
     for (const carrier of this.#standing.values()) {
       const { protocol, local, remote } = carrier
       if (protocol === IpProtocol.esp || protocol === IpProtocol.ah) continue

@@ -104,6 +104,8 @@ export interface RouteSpec {
 export interface RouteAnswer {
   readonly interfaceIndex: number
   readonly gateway?: IpAddress
+  /** What the kernel would send from. */
+  readonly source?: IpAddress
   /** rtnetlink's RTN_*: 1 unicast, 2 local, 3 broadcast, 5 multicast. */
   readonly type: number
 }
@@ -344,10 +346,12 @@ export class RouteNetlink {
 export function decodeRoute({ body }: NetlinkMessage): RouteAnswer {
   const attributes = decodeAttributes(body, RTM_LENGTH)
   const gateway = attributes.get(RTA_GATEWAY)
+  const source = attributes.get(RTA_PREFSRC)
   return {
     interfaceIndex: readUint32Native(attributes.get(RTA_OIF) ?? new Uint8Array(4)),
     type: body[7]!,
     ...(gateway === undefined ? {} : { gateway: ipAddressFrom(gateway.slice()) }),
+    ...(source === undefined ? {} : { source: ipAddressFrom(source.slice()) }),
   }
 }
 

@@ -19,18 +19,27 @@ import {
   MSG_CONTROLLEN,
   MSG_IOV,
   MSG_IOVLEN,
+  MSG_NAME,
+  MSG_NAMELEN,
+  SOCKADDR_IN6_LENGTH,
   writeCmsgInt,
 } from './sockaddr.js'
 
 const BUFFER = 65_536
 const IOV: number = MMSGHDR_LENGTH
 const CONTROL: number = IOV + IOVEC_LENGTH
-const DATA: number = CONTROL + 2 * CMSG_INT_SPACE
+const NAME: number = CONTROL + 2 * CMSG_INT_SPACE
+const DATA: number = NAME + SOCKADDR_IN6_LENGTH + 4
 
 let memory: NativeMemory | undefined
 
-/** `undefined`: sent; else errno's name, or `length`. */
-export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number): string | undefined {
+/** `undefined`: sent; else errno's name, or `length`. `to`: the sockaddr, where the socket is not connected. */
+export function sendDatagram(
+  fd: number,
+  datagram: Datagram,
+  defaultTtl: number,
+  to?: Uint8Array,
+): string | undefined {
   const { carrier, payload, ttl = 0, trafficClass = 0 } = datagram
   const v4 = carrier.local.family === 4
   // Over IPv4 raw sockets take whole packets.
@@ -41,6 +50,11 @@ export function sendDatagram(fd: number, datagram: Datagram, defaultTtl: number)
   const { view } = memory
   memory.bytes.fill(0, 0, DATA)
   memory.bytes.set(bytes, DATA)
+  if (to !== undefined) {
+    memory.bytes.set(to, NAME)
+    memory.setPointer(MSG_NAME, NAME)
+    view.setUint32(MSG_NAMELEN, to.length, LITTLE_ENDIAN)
+  }
   memory.setPointer(MSG_IOV, IOV)
   view.setUint32(MSG_IOVLEN, 1, LITTLE_ENDIAN)
   memory.setPointer(IOV, DATA)

@@ -36,7 +36,7 @@ export const mtuRange: Readonly<Record<TunnelKind, { readonly least: number; rea
 }
 
 /** What a tunnel's interface carries. */
-export const layerOf = (kind: TunnelKind | 'ipsec'): 'ip' | 'ethernet' =>
+export const layerOf = (kind: TunnelKind | 'ipsec' | 'ikev2'): 'ip' | 'ethernet' =>
   kind === 'eoip' || kind === 'etherip' ? 'ethernet' : 'ip'
 
 /** TTL outside where nobody said another (net.inet.ip.ttl). */
