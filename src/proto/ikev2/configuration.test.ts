@@ -303,6 +303,20 @@ describe('a gateway and many', () => {
     assert.deepEqual(trafficOf(side), [`172.16.1.0/24 > ${given(said)}`])
   })
 
+  test('enforcesingleikesa: an identity’s newer IKE SA replaces the older one, and nobody else’s', () => {
+    for (const singleSa of [true, false]) {
+      const side = gateway('10.9.0.0/24', { singleSa })
+      come(side, 11)
+      for (const seed of [1, 2]) {
+        const raw = new RawPeer(side, { seed, id: parseIdentity('same.example') })
+        raw.init(link.now)
+        raw.ask(IkeExchange.ikeAuth, [ASK, ...raw.proof(0x2000 + seed).map(all)], link.now)
+      }
+      assert.equal(side.established, singleSa ? 2 : 3)
+      assert.equal(side.paths.size, singleSa ? 2 : 3)
+    }
+  })
+
   test('an attribute of a wrong length is an empty one', () => {
     const side = gateway('10.9.0.0/24')
     const odd = { type: ConfigAttribute.ip4Address, value: Uint8Array.of(10, 9, 0) }
@@ -406,9 +420,9 @@ test('seeds: loss, and IKE SAs made anew; both ends have one address, and it goe
     const link = begun({}, { ikeLifetime: seconds(120), childLifetime: { seconds: 70 } }, seed)
     link.fault = (datagram, random) =>
       random.below(6) === 0 ? [] : [{ delayMs: 1 + random.below(300), datagram }]
-    link.run(400)
+    link.run(250)
     link.fault = (datagram) => [{ delayMs: 5, datagram }]
-    link.run(600)
+    link.run(350)
     const [a, b] = link.sides
     const address = addressOf(b)
     if (

@@ -117,6 +117,7 @@ function identify(session: Session, { users }: EapServing, userName: string): Pr
       text: `EAP: the user is "${name}", the policy wants ${formatIdentity(wanted)}`,
       mend: `write dstid ${name}${at(policy)}, if that is who may come, or no dstid: any user`,
     }
+  session.user = name
   session.peerId = { type: name.includes('@') ? IdType.rfc822 : IdType.keyId, data }
   return undefined
 }

@@ -12,7 +12,7 @@ import { EapCode, EapType, emitEap, parseEap } from './eap-packet.js'
 import { formatIdentity, parseIdentity } from './identity.js'
 import { findPayload, notify } from './init.js'
 import type { RequestHandler } from './session.js'
-import { type Link, Side, spisOf } from './testing.js'
+import { type Link, noCredentials, Side, spisOf } from './testing.js'
 import { clientOf, eapPair, gatewayOf, USERS } from './testing-eap.js'
 import { RawPeer } from './testing-raw.js'
 
@@ -414,4 +414,27 @@ test('seeds: loss, reordering and duplication; both ends stand, or none does', (
     }
   }
   assert.deepEqual(failures, [])
+})
+
+test('a reload ends the SAs of users who are no more, or have another password, and leaves the others', () => {
+  const users = (...list: { name: string; password: string }[]): ReturnType<typeof gatewayOf> =>
+    gatewayOf({ remoteAuth: { kind: 'eap', method: 'mschap-v2', users: list } })
+  const [one, two] = USERS
+  for (const [next, stays] of [
+    [users(one, two, { name: 'new', password: 'x' }), true],
+    [users(one), true],
+    [users(two), false],
+    [users({ ...one, password: 'another' }, two), false],
+  ] as const) {
+    const link = eapPair(gatewayOf(), clientOf(one.name, one.password))
+    link.start()
+    link.run(2)
+    stands(link)
+    const [gateway] = link.sides
+    gateway.machine.reload([next], noCredentials, link.now)
+    link.flush(gateway)
+    link.run(1)
+    assert.equal(gateway.established, stays ? 1 : 0)
+    assert.equal(gateway.paths.size, stays ? 1 : 0)
+  }
 })

@@ -137,9 +137,9 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
    */
   reload(policies: readonly IkePolicy[], credentials: Credentials, now: Instant): void {
     this.#options = { ...this.#options, policies, credentials }
-    const successor = (old: IkePolicy): IkePolicy | undefined =>
-      policies.find((one) => one.name === old.name && samePolicy(one, old)) ??
-      policies.find((one) => samePolicy(one, old))
+    const successor = (old: IkePolicy, user?: string): IkePolicy | undefined =>
+      policies.find((one) => one.name === old.name && samePolicy(one, old, user)) ??
+      policies.find((one) => samePolicy(one, old, user))
     for (const [key, attempt] of this.#attempts) {
       const next = successor(attempt.policy)
       if (next?.initiate === true && next.name === attempt.policy.name) continue
@@ -147,7 +147,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       this.#attempts.delete(key)
     }
     for (const session of [...this.#sessions.values()]) {
-      const next = successor(session.policy)
+      const next = successor(session.policy, session.user)
       if (next !== undefined) session.policy = next
       else if (session.state === 'established') session.delete('reload', now)
       else if (session.state !== 'closing') session.close('reload', false, now)

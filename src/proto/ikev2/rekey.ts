@@ -324,6 +324,7 @@ function successor(
     now,
   )
   next.peerId = session.peerId
+  next.user = session.user
   keepFresh(next)
   session.options.owner.adopt(next)
   return next

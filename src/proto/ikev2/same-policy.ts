@@ -1,9 +1,21 @@
 /** Which SAs a changed configuration leaves as they are. */
 import type { IkePolicy } from './policy.js'
 
-/** Whether two policies want the same of a peer, whatever they are called, wherever they stand and whoever begins. */
-export function samePolicy(a: IkePolicy, b: IkePolicy): boolean {
-  return a === b || textOf(a) === textOf(b)
+/**
+ * Whether two policies want the same of a peer, whatever they are called, wherever they stand and whoever begins. `user`:
+ * who the peer is, proved by EAP; what other users there are is nothing to it.
+ */
+export function samePolicy(a: IkePolicy, b: IkePolicy, user?: string): boolean {
+  return a === b || textOf(forUser(a, user)) === textOf(forUser(b, user))
+}
+
+function forUser(policy: IkePolicy, user: string | undefined): IkePolicy {
+  const { remoteAuth } = policy
+  if (user === undefined || remoteAuth.kind !== 'eap') return policy
+  return {
+    ...policy,
+    remoteAuth: { ...remoteAuth, users: remoteAuth.users.filter(({ name }) => name === user) },
+  }
 }
 
 const textOf = ({ name: _name, where: _where, initiate: _initiate, ...wanted }: IkePolicy): string =>

@@ -122,6 +122,8 @@ export class Session {
   assigned: Assigned | undefined
   /** A responder's, from the first IKE_AUTH to the last. */
   eap: EapServing | 'over' | undefined
+  /** Whose password a responder has found right. */
+  user: string | undefined
   readonly since: Instant
   lastHeard: Instant
   /** An exchange of ours that makes the IKE SA anew, and what the peer's of the same time has made. */
