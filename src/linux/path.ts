@@ -59,7 +59,7 @@ export class PlanePath {
       if (reached === this.#told[i]) continue
       this.#told[i] = reached
       const kind = REACHED[reached]
-      if (kind === undefined) continue
+      if (kind === undefined || !sa.lifetime.tells(reached)) continue
       tell(this, { direction: i < outbound ? 'outbound' : 'inbound', spi: sa.spec.spi, kind })
     }
   }

@@ -90,15 +90,14 @@ export class AhOutbound implements Transform {
   readonly #outer: OuterHeader
   readonly #headerLength: number
   readonly #identifications: boolean
-  #identification = 0
 
   /** Throws `WarrenError` SA_*, CRYPTO_*. */
   constructor(spec: SaSpec, provider: CryptoProvider) {
     checkSa(spec)
     this.spec = spec
-    this.lifetime = new Lifetime(spec.lifetimes)
+    this.lifetime = new Lifetime(spec.lifetimes, spec.shared)
     this.#suite = new Suite(spec, provider)
-    this.#sequence = new SequenceCounter(spec.esn, spec.sequence)
+    this.#sequence = new SequenceCounter(spec.esn, spec.sequence, spec.shared)
     this.#outer = new OuterHeader(spec.outer)
     this.#identifications = spec.local.length === 4
     // RFC 4302 section 2.6: padded to 64 bits over IPv6, to 32 over IPv4.
@@ -130,12 +129,12 @@ export class AhOutbound implements Transform {
     const ah = packet.start - this.#headerLength
     if (ah < IPV6_MINIMUM) return this.#drop('ah.room')
     if (!this.#sequence.next()) {
-      this.lifetime.reached = 3
+      this.lifetime.overflow()
       return this.#drop('ah.overflow')
     }
     // The ICV covers it, so it cannot be left to the host.
     if (this.#identifications && packet.outerIdentification === 0)
-      packet.outerIdentification = this.#nextIdentification()
+      packet.outerIdentification = this.#identification()
     this.#seal(bytes, ah, packet.end, nextHeader, packet.outerIdentification)
     packet.start = ah
     packet.kind = 0
@@ -156,9 +155,9 @@ export class AhOutbound implements Transform {
     mac!.compute(bytes, covered, end, suffix, bytes, ah + AH_FIXED)
   }
 
-  #nextIdentification(): number {
-    this.#identification = (this.#identification % 0xffff) + 1
-    return this.#identification
+  /** Of the sequence number, which no other thread that sends on the SA has. */
+  #identification(): number {
+    return ((this.#sequence.low + 0xfffe) % 0xffff) + 1
   }
 
   #drop(reason: string): Verdict {
@@ -169,7 +168,7 @@ export class AhOutbound implements Transform {
   /** Wipes the key. A packet after that is refused. */
   destroy(): void {
     this.#suite.destroy()
-    if (!this.lifetime.isOver) this.lifetime.reached = 2
+    this.lifetime.end()
   }
 }
 
@@ -285,7 +284,7 @@ export class AhInbound implements Transform {
   destroy(): void {
     for (const { suite, lifetime } of this.sas) {
       suite.destroy()
-      if (!lifetime.isOver) lifetime.reached = 2
+      lifetime.end()
     }
   }
 }

@@ -204,7 +204,7 @@ export class EspInbound implements Transform {
   destroy(): void {
     for (const { suite, lifetime } of this.sas) {
       suite.destroy()
-      if (!lifetime.isOver) lifetime.reached = 2
+      lifetime.end()
     }
   }
 }

@@ -39,9 +39,9 @@ export class EspOutbound implements Transform {
   constructor(spec: SaSpec, provider: CryptoProvider) {
     checkSa(spec)
     this.spec = spec
-    this.lifetime = new Lifetime(spec.lifetimes)
+    this.lifetime = new Lifetime(spec.lifetimes, spec.shared)
     this.#suite = new Suite(spec, provider)
-    this.#sequence = new SequenceCounter(spec.esn, spec.sequence)
+    this.#sequence = new SequenceCounter(spec.esn, spec.sequence, spec.shared)
     this.#outer = new OuterHeader(spec.outer)
     this.#esn = spec.esn
     this.#spi = spec.spi
@@ -99,7 +99,7 @@ export class EspOutbound implements Transform {
     // Room for the associated data of an extended sequence number as well.
     if (esp < 4 || packet.end + TRAILER_MOST + icvLength > bytes.length) return this.#drop('esp.room')
     if (!this.#sequence.next()) {
-      this.lifetime.reached = 3
+      this.lifetime.overflow()
       return this.#drop('esp.overflow')
     }
     const { high, low } = this.#sequence
@@ -187,6 +187,6 @@ export class EspOutbound implements Transform {
   /** Wipes the keys. A packet after that is refused. */
   destroy(): void {
     this.#suite.destroy()
-    if (!this.lifetime.isOver) this.lifetime.reached = 2
+    this.lifetime.end()
   }
 }

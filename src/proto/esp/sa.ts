@@ -18,6 +18,7 @@ import {
 } from '../../crypto/index.js'
 import type { OuterSpec } from '../tunnel-metadata.js'
 import type { OriginalEnds } from './nat-checksum.js'
+import { type SharedSa, SharedUse } from './shared.js'
 
 /**
  * RFC 4301 section 4.4.2.1: soft warns, hard stops. Absent: no limit. Bytes are those that are protected, without headers
@@ -64,6 +65,8 @@ export interface SaSpec {
    * section 3): it is the number encrypted under the SA's key.
    */
   readonly ivSeed?: Uint8Array
+  /** Outbound: several threads send on it (`shareSa`). */
+  readonly shared?: SharedSa
   /** Outbound, ESP, tunnel mode: inner packets are made at least this long (RFC 4303 section 2.7), room allowing. */
   readonly tfcPadding?: number
   /** The carrier is UDP (RFC 3948): keepalives and the non-ESP marker are looked for. */
@@ -91,25 +94,38 @@ export const REACHED_HARD = 2
 /** The last sequence number was sent (RFC 4303 section 3.3.3). */
 export const REACHED_OVERFLOW = 3
 
-/** Bytes and packets against their limits. */
+/**
+ * Bytes and packets against their limits. Where several threads send on an SA the limits are for all of them together:
+ * each may send one packet after the one that reached the hard limit, as it may be under way then.
+ */
 export class Lifetime {
+  /** Of this thread alone. */
   bytes = 0
   packets = 0
-  reached: Reached = REACHED_NOTHING
+  #reached: Reached = REACHED_NOTHING
   readonly #softBytes: number
   readonly #hardBytes: number
   readonly #softPackets: number
   readonly #hardPackets: number
+  readonly #shared: SharedUse | undefined
 
-  constructor({ softBytes, hardBytes, softPackets, hardPackets }: SaLifetimes) {
+  constructor({ softBytes, hardBytes, softPackets, hardPackets }: SaLifetimes, shared?: SharedSa) {
     this.#softBytes = softBytes ?? Number.POSITIVE_INFINITY
     this.#hardBytes = hardBytes ?? Number.POSITIVE_INFINITY
     this.#softPackets = softPackets ?? Number.POSITIVE_INFINITY
     this.#hardPackets = hardPackets ?? Number.POSITIVE_INFINITY
+    this.#shared = shared === undefined ? undefined : new SharedUse(shared)
+  }
+
+  /** What has been reached by whichever thread. */
+  get reached(): Reached {
+    if (this.#shared === undefined) return this.#reached
+    return Math.max(this.#shared.reached, this.#reached) as Reached
   }
 
   /** True once the SA must not be used. */
   get isOver(): boolean {
+    if (this.#shared !== undefined) this.#judge(this.#shared.bytes, this.#shared.packets)
     return this.reached >= REACHED_HARD
   }
 
@@ -117,13 +133,42 @@ export class Lifetime {
   use(length: number): void {
     this.bytes += length
     this.packets++
-    if (this.bytes >= this.#hardBytes || this.packets >= this.#hardPackets) {
-      if (this.reached < REACHED_HARD) this.reached = REACHED_HARD
+    if (this.#shared === undefined) {
+      this.#judge(this.bytes, this.packets)
+      return
+    }
+    this.#shared.set(this.bytes, this.packets)
+    this.#judge(this.#shared.bytes, this.#shared.packets)
+  }
+
+  /** The last sequence number was sent. */
+  overflow(): void {
+    this.#reach(REACHED_OVERFLOW)
+  }
+
+  /** The keys are gone: this thread sends nothing any more, whatever others do. */
+  end(): void {
+    if (this.#reached < REACHED_HARD) this.#reached = REACHED_HARD
+  }
+
+  /** True for one thread, where several would tell of what was reached. */
+  tells(kind: Reached): boolean {
+    return this.#shared?.tells(kind) ?? true
+  }
+
+  #judge(bytes: number, packets: number): void {
+    if (bytes >= this.#hardBytes || packets >= this.#hardPackets) {
+      if (this.reached < REACHED_HARD) this.#reach(REACHED_HARD)
     } else if (
-      this.reached === REACHED_NOTHING &&
-      (this.bytes >= this.#softBytes || this.packets >= this.#softPackets)
+      this.#reached === REACHED_NOTHING &&
+      (bytes >= this.#softBytes || packets >= this.#softPackets)
     )
-      this.reached = REACHED_SOFT
+      this.#reach(REACHED_SOFT)
+  }
+
+  #reach(kind: Reached): void {
+    this.#reached = kind
+    this.#shared?.reach(kind)
   }
 }
 
