@@ -110,6 +110,7 @@ function admit(
   session.addChild(child.child, now)
   session.tellAssigned(true, now)
   const mobike = policy.mobike && findNotify(request, NotifyType.mobikeSupported) !== undefined
+  if (mobike) session.mobike = 'follower'
   return [...own, ...given, ...child.payloads, ...(mobike ? [notify(NotifyType.mobikeSupported)] : [])]
 }
 

@@ -4,7 +4,7 @@ import { IkeExchange, type IkePayload, NotifyType } from '../../wire/ike/index.j
 import { acceptConfiguration, configurationRequest } from './configuration.js'
 import { speakEap } from './eap-initiate.js'
 import { formatIdentity, type Identity, sameIdentity } from './identity.js'
-import { certificateRequests, findError, findPayload, notify } from './init.js'
+import { certificateRequests, findError, findNotify, findPayload, notify } from './init.js'
 import { meaningOf } from './meanings.js'
 import { type ChildOffer, completeChild, offerChild } from './negotiate-child.js'
 import { at, checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
@@ -92,6 +92,8 @@ function finish(session: Session, offer: ChildOffer, answer: readonly IkePayload
     fail(session, problem, true, now)
     return
   }
+  if (session.policy.mobike && findNotify(answer, NotifyType.mobikeSupported) !== undefined)
+    session.mobike = 'mover'
   const child = completeChild(session, offer, answer, session.opening!.nonces, now)
   session.enter('established', now)
   if ('notify' in child)

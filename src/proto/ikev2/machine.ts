@@ -2,7 +2,15 @@
  * IKEv2 (RFC 7296) as a machine: all IKE SAs of one host. Messages find their SA by its SPI; a first message from somebody
  * new has to pass what keeps strangers cheap.
  */
-import { Counters, type Instant, instantAt, ParseError, type Random, TimerQueue } from '../../base/index.js'
+import {
+  Counters,
+  type Instant,
+  type IpAddress,
+  instantAt,
+  ParseError,
+  type Random,
+  TimerQueue,
+} from '../../base/index.js'
 import { type CryptoProvider, constantTimeEqual, nodeProvider } from '../../crypto/index.js'
 import { hexOf } from '../../wire/field.js'
 import {
@@ -33,6 +41,7 @@ import { authenticate } from './establish.js'
 import { formatIdentity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, makeCookie, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
+import { moveTo } from './mobike.js'
 import type { IkePolicy } from './policy.js'
 import { answerInit, plainAnswer } from './respond.js'
 import { samePolicy } from './same-policy.js'
@@ -155,6 +164,13 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     this.#failures.clear()
     for (const policy of policies) if (policy.initiate && !this.#isServed(policy)) this.#initiate(policy, now)
     this.#policiesDirty = true
+    this.#settle()
+  }
+
+  /** Our address is another (RFC 4555): IKE SAs that we began, whose ends speak MOBIKE, go with it. */
+  moved(from: IpAddress, to: IpAddress, now: Instant): void {
+    for (const session of [...this.#sessions.values()])
+      if (session.local.address.equals(from)) moveTo(session, to, now)
     this.#settle()
   }
 

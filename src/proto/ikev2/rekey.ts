@@ -10,6 +10,7 @@ import { answerConfiguration } from './configuration.js'
 import { findError, findNotify, findPayload, notify } from './init.js'
 import { deriveRekeyedIkeKeys, type IkeNonces } from './keys.js'
 import { meaningOf } from './meanings.js'
+import { announce, answerMobike } from './mobike.js'
 import { checkChoice, negotiate } from './negotiate.js'
 import { answerChild, completeChild, offerChild } from './negotiate-child.js'
 import { compare } from './selectors.js'
@@ -315,15 +316,16 @@ function successor(
     nonces,
     spis,
   )
-  const { policy, local, remote, options } = session
+  const { policy, local, remote, udp, behindNat, options } = session
   const { opening: _opening, ...kept } = options
   const next = new Session(
-    { ...kept, isInitiator, spis, agreed, keys, policy, local, remote },
+    { ...kept, isInitiator, spis, agreed, keys, policy, local, remote, udp, behindNat },
     'established',
     { ours: 0, theirs: 0 },
     now,
   )
   next.peerId = session.peerId
+  next.mobike = session.mobike
   next.user = session.user
   keepFresh(next)
   session.options.owner.adopt(next)
@@ -372,6 +374,7 @@ function handOver(session: Session, next: Session, now: Instant): void {
   next.clearTimer('rekeyed')
   next.start(now)
   if (next.children.size === 0) next.missChild(now)
+  if (session.announcing) announce(next, now)
   session.timer('rekeyed', REKEYED_LIMIT, now, (at) => session.close('the peer did not end it', false, at))
 }
 
@@ -382,7 +385,7 @@ function answerInformational(
   request: readonly IkePayload[],
   now: Instant,
 ): readonly IkePayload[] | undefined {
-  const answer: IkePayload[] = []
+  const answer: IkePayload[] = answerMobike(session, request, now)
   for (const payload of request) {
     if (payload.kind === 'D') {
       if (payload.protocol === IkeProtocol.ike) {

@@ -21,8 +21,9 @@ import {
 import type { EapServing } from './eap-respond.js'
 import { EncryptedPayloads } from './encrypted.js'
 import { formatIdentity, type Identity } from './identity.js'
-import { notify } from './init.js'
+import { type NatFindings, notify } from './init.js'
 import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
+import type { MobikeRole } from './mobike.js'
 import type { IkePolicy } from './policy.js'
 import { formatSelector } from './selectors.js'
 import type { Agreed } from './suites.js'
@@ -126,6 +127,15 @@ export class Session {
   user: string | undefined
   readonly since: Instant
   lastHeard: Instant
+  /** In UDP, as NATs want it. */
+  udp: boolean
+  /** We are behind a NAT. */
+  behindNat: boolean
+  /** Both speak MOBIKE (RFC 4555), and which of them may move. */
+  mobike: MobikeRole | undefined
+  /** The peer has yet to hear where we are. */
+  announcing = false
+  #movedAt: Instant
   /** An exchange of ours that makes the IKE SA anew, and what the peer's of the same time has made. */
   rekeying: { rival?: { readonly session: Session; readonly lowestNonce: Uint8Array } } | undefined
   readonly #timers = new Map<string, QueuedTimer>()
@@ -156,6 +166,7 @@ export class Session {
     this.opening = opening
     this.since = now
     this.lastHeard = now
+    this.#movedAt = now
     this.channel = new Channel(
       {
         isInitiator,
@@ -188,7 +199,9 @@ export class Session {
     this.channel.install(ours, theirs)
     if (state === 'half-open')
       this.timer('half-open', HALF_OPEN_LIMIT, now, (at) => this.close('nobody authenticated', false, at))
-    if (options.behindNat) this.#keepNat(now)
+    this.udp = options.udp
+    this.behindNat = options.behindNat
+    if (this.behindNat) this.#keepNat(now)
   }
 
   get spi(): Uint8Array {
@@ -200,7 +213,7 @@ export class Session {
   }
 
   get carriage(): Carriage {
-    return { local: this.local, remote: this.remote, udp: this.options.udp }
+    return { local: this.local, remote: this.remote, udp: this.udp }
   }
 
   /** A message that is ours by its SPIs. */
@@ -220,8 +233,10 @@ export class Session {
     if (this.state === 'half-open') {
       this.local = local
       this.remote = remote
-    } else if (this.options.udp && !this.options.behindNat && this.state === 'established')
-      this.#move(local, remote, now)
+    } else if (this.udp && !this.behindNat && this.state === 'established') {
+      this.relocate(local, remote, now)
+      this.renewChildren(now)
+    }
   }
 
   /** A named deadline; one of the same name takes its place. */
@@ -521,19 +536,40 @@ export class Session {
     })
   }
 
-  #move(local: Endpoint, remote: Endpoint, now: Instant): void {
-    this.tell(
-      {
-        kind: 'problem',
-        text: `the peer has moved from ${formatEndpoint(this.remote)} to ${formatEndpoint(remote)}`,
-      },
-      now,
-    )
+  /** Where the message that is being answered came to, and from. */
+  get arrival(): { readonly local: Endpoint; readonly remote: Endpoint } {
+    return this.#arrival
+  }
+
+  /** Messages go between these from now on. */
+  relocate(local: Endpoint, remote: Endpoint, now: Instant): void {
+    if (sameEndpoint(local, this.local) && sameEndpoint(remote, this.remote)) return
+    const isOurs = !local.address.equals(this.local.address)
+    const text = isOurs
+      ? `we have moved from ${formatEndpoint(this.local)} to ${formatEndpoint(local)}`
+      : `the peer has moved from ${formatEndpoint(this.remote)} to ${formatEndpoint(remote)}`
+    this.tell({ kind: 'problem', text }, now)
+    this.#movedAt = now
     this.local = local
     this.remote = remote
-    // The same keys in another path would count from 1 again, and no nonce may come twice: new keys for the new place.
+  }
+
+  /** What is between the ends is another than before. */
+  settleNat({ supported, here, there }: NatFindings, now: Instant): void {
+    if (!supported) return
+    this.udp = here || there || this.policy.forceUdp
+    this.behindNat = here
+    if (here) this.#keepNat(now)
+    else this.clearTimer('nat')
+  }
+
+  /**
+   * Children of where the ends were are made anew. The same keys in another path would count from 1 again, and no nonce
+   * may come twice: new keys for the new place.
+   */
+  renewChildren(now: Instant): void {
     for (const child of [...this.children.values()])
-      if (child.state === 'installed') this.onChildSoft?.(child, now)
+      if (child.state === 'installed' && child.since <= this.#movedAt) this.onChildSoft?.(child, now)
   }
 }
 

@@ -43,7 +43,7 @@ export interface RawOptions {
 /** An initiator against a machine at 192.168.1.1 whose policy is `policyOf(1)` with another peer. */
 export class RawPeer {
   readonly side: Side
-  readonly address: Ipv4Address
+  address: Ipv4Address
   readonly port: number
   readonly spi: Uint8Array
   readonly nonce: Uint8Array
