@@ -278,7 +278,29 @@ export class Iked {
     }
   }
 
+  /** What was assigned to us stands on the interface that `iface` names: the address alone, no network beside it. */
+  #assign({ up, values, policy }: IkeNews & { readonly kind: 'assigned' }): void {
+    const { stack } = this.#host
+    if (policy?.iface === undefined) return
+    const ifc = stack.interfaces.get(policy.iface)
+    if (ifc === undefined) {
+      if (up) this.log(`${policy.iface}: no such interface`)
+      return
+    }
+    const now = this.#host.now()
+    for (const { option, address } of values) {
+      if (option !== 'address' || address === undefined) continue
+      const stands = ifc.addresses.some((own) => own.address.equals(address))
+      if (up) {
+        stack.addAddress(ifc, { address, prefixLength: 8 * address.bytes.length }, now)
+        // As with ifconfig(8): an interface that gets an address is up.
+        stack.setUp(ifc, true, now)
+      } else if (stands) stack.removeAddress(ifc, address, now)
+    }
+  }
+
   #tell(news: IkeNews): void {
+    if (news.kind === 'assigned' && !news.toPeer) this.#assign(news)
     this.#count(news)
     for (const { text, verbose } of linesOf(news)) this.log(text, verbose)
   }
