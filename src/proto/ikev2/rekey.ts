@@ -205,7 +205,7 @@ export function rekeyIke(session: Session, now: Instant): void {
       payloads(later) {
         if (
           session.state !== 'established' ||
-          [...session.children.values()].some(({ state }) => state === 'rekeying')
+          [...session.children.values()].some(({ state }) => state === 'rekeying' || state === 'closing')
         ) {
           if (session.state === 'established') session.tryLater(undefined, later)
           return undefined
@@ -375,6 +375,14 @@ function handOver(session: Session, next: Session, now: Instant): void {
   next.start(now)
   if (next.children.size === 0) next.missChild(now)
   if (session.announcing) announce(next, now)
+  // What waited its turn on the old one is asked on the new one.
+  for (const child of next.children.values()) {
+    const { state } = child
+    if (state !== 'rekeying' && state !== 'closing') continue
+    child.state = 'installed'
+    if (state === 'closing') next.deleteChild(child, now)
+    else next.tryLater(child, now)
+  }
   session.timer('rekeyed', REKEYED_LIMIT, now, (at) => session.close('the peer did not end it', false, at))
 }
 

@@ -405,7 +405,10 @@ export class Session {
     this.channel.send(
       {
         exchange: IkeExchange.informational,
-        payloads: () => [{ kind: 'D', protocol, spis: [spiBytes(child.spiIn)] }],
+        payloads: () =>
+          this.children.get(child.id) === child
+            ? [{ kind: 'D', protocol, spis: [spiBytes(child.spiIn)] }]
+            : undefined,
         answered: (_payloads, at) => finish(at),
         lost: (at) => this.lost(at),
       },
