@@ -131,6 +131,14 @@ export class Channel {
     this.#answer(pending.id, pending.exchange, pending.tail, payloads, now)
   }
 
+  /** The answer to the peer's last request, if this is that request once more; also when all is over. */
+  repeated(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+    const last = this.#lastRequest
+    const tail = bytes.subarray(-32)
+    if (last === undefined || tail.length !== last.tail.length) return undefined
+    return tail.every((byte, i) => byte === last.tail[i]) ? last.answer : undefined
+  }
+
   /** Sends what is outstanding once more: the peer's address, or ours, is another. */
   resend(now: Instant): void {
     for (const packet of this.#outstanding?.packets ?? []) this.options.transmit(packet, now)
@@ -272,13 +280,9 @@ export class Channel {
 
   /** RFC 7296 section 2.1: the same request brings the same answer, and only the same. */
   #repeat(bytes: Uint8Array, later: boolean, now: Instant): string | undefined {
-    const last = this.#lastRequest!
     // RFC 7383 section 2.6.1: of a message in fragments the first one stands for all.
     if (later) return 'ike.repeated'
-    const tail = bytes.subarray(-32)
-    if (tail.length !== last.tail.length || tail.some((byte, i) => byte !== last.tail[i]))
-      return 'ike.repeated'
-    for (const packet of last.answer) this.options.transmit(packet, now)
+    for (const packet of this.repeated(bytes) ?? []) this.options.transmit(packet, now)
     return 'ike.repeated'
   }
 

@@ -177,6 +177,24 @@ describe('two machines', () => {
     assert.equal(link.sides[0].machine.sessions().length, 0)
   })
 
+  test('the answer to a delete is lost: it is given again, though the SA is over', () => {
+    const link = pair({}, { deadPeerAfter: seconds(600) })
+    link.start()
+    link.run(2)
+    let dropped = 0
+    const [a, b] = link.sides
+    link.fault = (datagram) =>
+      `${(datagram.carrier as { local: unknown }).local}` === '192.168.1.2' && dropped++ === 0
+        ? []
+        : [{ delayMs: 5, datagram }]
+    a.machine.deletePeer('FQDN/host2.example', link.now)
+    link.flush(a)
+    link.run(4)
+    assert.ok(dropped > 1)
+    assert.equal(a.machine.sessions().filter(({ state }) => state === 'closing').length, 0)
+    assert.ok(b.machine.counters.get('ike.repeated') >= 1)
+  })
+
   test('ESP in UDP from port 4500 where it is forced', () => {
     const link = pair({ forceUdp: true }, { forceUdp: true })
     link.start()

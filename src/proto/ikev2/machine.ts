@@ -57,6 +57,9 @@ export const HALF_OPEN_MAX = 1000
 export const HALF_OPEN_MAX_PEER = 5
 /** A secret of cookies is used so long, and taken for as long again. */
 const COOKIE_SECRET_MICROSECONDS = 60_000_000
+/** Answers of SAs that are over are kept so long, and so many of them. */
+const LAST_WORDS_MICROSECONDS = 60_000_000
+const LAST_WORDS_LIMIT = 256
 
 export interface IkeMachineOptions {
   /** The first that fits is taken. */
@@ -87,6 +90,8 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #halfOpenKeys = new Map<Session, string>()
   readonly #halfOpenOf = new Map<string, number>()
   readonly #failures = new Map<string, number>()
+  /** SAs that are over, by our SPI: what they answered last. */
+  readonly #lastWords = new Map<string, { readonly session: Session; readonly until: number }>()
   readonly #childSpis = new Set<number>()
   #cookie: { version: number; secret: Uint8Array; before: Uint8Array; since: Instant } | undefined
   #policiesDirty = false
@@ -273,6 +278,12 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
 
   closed(session: Session, retry: boolean, now: Instant): void {
     this.#sessions.delete(keyOf(session.ownSpi))
+    this.#lastWords.set(keyOf(session.ownSpi), { session, until: now + LAST_WORDS_MICROSECONDS })
+    if (this.#lastWords.size > LAST_WORDS_LIMIT)
+      for (const [oldest] of this.#lastWords) {
+        this.#lastWords.delete(oldest)
+        break
+      }
     this.#forgetHalfOpen(session)
     if (this.#stopped) return
     if (this.#isUp && ![...this.#sessions.values()].some(({ state }) => state === 'established')) {
@@ -350,12 +361,21 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     if (header.exchangeType === IkeExchange.ikeSaInit) this.#hearInit(header, bytes, local, remote, now)
     else {
       const session = this.#sessions.get(keyOf(fromInitiator ? header.responderSpi : header.initiatorSpi))
-      if (session === undefined) this.counters.add('ike.spi')
+      if (session === undefined) this.#sayAgain(header, bytes, now)
       else {
         this.#received(header, local, remote, session.policy, now)
         session.receive(header, bytes, local, remote, now)
       }
     }
+  }
+
+  /** RFC 7296 section 2.1: an answer that was lost is given again, though the SA is over. */
+  #sayAgain(header: IkeHeader, bytes: Uint8Array, now: Instant): void {
+    const fromInitiator = (header.flags & IKE_FLAG_INITIATOR) !== 0
+    const last = this.#lastWords.get(keyOf(fromInitiator ? header.responderSpi : header.initiatorSpi))
+    const answer = last === undefined || now > last.until ? undefined : last.session.channel.repeated(bytes)
+    this.counters.add(answer === undefined ? 'ike.spi' : 'ike.repeated')
+    for (const packet of answer ?? []) this.#transmit(last!.session.local, last!.session.remote, packet)
   }
 
   #hearInit(header: IkeHeader, bytes: Uint8Array, local: Endpoint, remote: Endpoint, now: Instant): void {
