@@ -191,6 +191,30 @@ async function underPing(work: () => Promise<void>): Promise<void> {
   }
 }
 
+/** What a capture outside shows with the keys of the running one. */
+async function openedDump({ socket }: WarrenProcess): Promise<string> {
+  const capture = join(net.folder, 'outside.pcap')
+  const dump = Daemon.start(a, [
+    'tcpdump',
+    '--immediate-mode',
+    '-Uni',
+    'eth0',
+    '-w',
+    capture,
+    'udp port 4500',
+  ])
+  try {
+    await dump.until(/listening on/)
+    net.run(a, PING_A)
+    await sleep(500)
+  } finally {
+    await dump.stop()
+  }
+  return execFileSync(process.execPath, [WARREN, 'dump', '-nr', capture, '--keys', `running:${socket}`], {
+    encoding: 'utf8',
+  })
+}
+
 async function iperf(): Promise<void> {
   const server = Daemon.start(b, ['iperf3', '-s', '-1', '-B', '10.1.2.1', '--forceflush'])
   try {
@@ -220,6 +244,8 @@ describe('warren up iked.conf with strongSwan', { skip: NEEDS }, () => {
     assert.equal(sa.remoteId, 'IPV4/192.168.1.2')
     pings()
     await iperf()
+    const opened = await openedDump(w)
+    assert.match(opened, /10\.1\.1\.1 > 10\.1\.2\.1: icmp: echo request/)
     const text = await w.status()
     assert.match(text, /IKE SA tunnel: established, initiator/)
     assert.match(text, /esp tunnel 10\.1\.1\.1 --> 10\.1\.2\.1/)

@@ -9,6 +9,8 @@ export const WARREN: string = fileURLToPath(new URL('../../src/cli/main.js', imp
 
 export interface WarrenProcess {
   readonly pid: number
+  /** Its control socket. */
+  readonly socket: string
   /** All that it wrote to standard error so far. */
   log(): string
   /** The text of `warren status`. */
@@ -77,6 +79,7 @@ export async function startWarren(
   }
   return {
     pid: child.pid!,
+    socket,
     log: () => text,
     status,
     async stop() {

@@ -2,11 +2,12 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseIpAddress, WarrenError } from '../base/index.js'
+import type { MacName } from '../crypto/names.js'
 import { nodeProvider } from '../crypto/node-provider.js'
 import { joinKeys, KeyOpener, type Keys, parseKeys } from '../inspect/keys/both.js'
 import { formatEspSa, saKeysOf } from '../inspect/keys/esp-sa.js'
-import { formatIkev2Table } from '../inspect/keys/ikev2-table.js'
-import type { DaemonSaKeys } from '../linux/daemon.js'
+import { formatIkev2Table, type IkeSaKeys } from '../inspect/keys/ikev2-table.js'
+import type { DaemonIkeKeys, DaemonSaKeys } from '../linux/daemon.js'
 import { checkSecret } from './secret-file.js'
 
 /** In the place of a file: the keys of the running `warren up`, with its socket where that is another. */
@@ -29,7 +30,8 @@ async function loadFrom(source: string): Promise<Keys> {
   const running = RUNNING.exec(source)
   if (running === null) return parseKeys(readKeys(source), source)
   const { askControl, DEFAULT_SOCKET } = await import('../linux/control-socket.js')
-  const sas = (await askControl(running[1] ?? DEFAULT_SOCKET, 'keys')) as DaemonSaKeys[]
+  const all = (await askControl(running[1] ?? DEFAULT_SOCKET, 'keys')) as (DaemonSaKeys | DaemonIkeKeys)[]
+  const sas = all.filter((one) => one.protocol !== 'ike')
   const known = sas.map(({ spi, source: from, destination, encryption, authentication }) =>
     saKeysOf({
       spi,
@@ -39,7 +41,19 @@ async function loadFrom(source: string): Promise<Keys> {
       ...(authentication === undefined ? {} : { authentication: secret(authentication) }),
     }),
   )
-  return { sas: known, ikeSas: [] }
+  return { sas: known, ikeSas: all.filter((one) => one.protocol === 'ike').map(ikeSecrets) }
+}
+
+function ikeSecrets(one: DaemonIkeKeys): IkeSaKeys {
+  const bytes = (text: string): Uint8Array => Buffer.from(text, 'hex')
+  return {
+    initiatorSpi: bytes(one.initiatorSpi),
+    responderSpi: bytes(one.responderSpi),
+    encryption: one.encryption as IkeSaKeys['encryption'],
+    encryptionKeys: [bytes(one.ei), bytes(one.er)],
+    ...(one.integrity === undefined ? {} : { integrity: one.integrity as MacName }),
+    integrityKeys: [bytes(one.ai), bytes(one.ar)],
+  }
 }
 
 const secret = <Id extends string>({

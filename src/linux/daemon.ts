@@ -7,6 +7,7 @@ import { linesOf } from '../config/iked/log.js'
 import type { Host } from '../engine/host.js'
 import { Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
+import { hexOf } from '../wire/field.js'
 import { planReload } from './plan.js'
 import { describeAddress } from './rtnetlink.js'
 
@@ -50,6 +51,19 @@ export interface DaemonSaKeys {
   readonly destination: string
   readonly encryption?: { readonly id: string; readonly key: string }
   readonly authentication?: { readonly id: string; readonly key: string }
+}
+
+/** The keys of an IKE SA, in hexadecimal. */
+export interface DaemonIkeKeys {
+  readonly protocol: 'ike'
+  readonly initiatorSpi: string
+  readonly responderSpi: string
+  readonly encryption: string
+  readonly integrity?: string
+  readonly ei: string
+  readonly er: string
+  readonly ai: string
+  readonly ar: string
 }
 
 export class Daemon {
@@ -144,7 +158,11 @@ export class Daemon {
   }
 
   /** Secrets: for the control socket, which is its owner's alone, and for no log. */
-  keys(): DaemonSaKeys[] {
+  keys(): (DaemonSaKeys | DaemonIkeKeys)[] {
+    return [...this.#manualKeys(), ...[...this.#tunnels.values()].flatMap(negotiatedKeys)]
+  }
+
+  #manualKeys(): DaemonSaKeys[] {
     const sas = [...this.#tunnels.values()].flatMap(({ definition }) => definition.ipsec?.sas ?? [])
     return sas.flatMap(({ sa: { protocol, spi, source, destination, encryption, authentication } }) =>
       protocol === 'ipip'
@@ -242,8 +260,45 @@ const secretOf = ({
   readonly key: Uint8Array
 }): { id: string; key: string } => ({
   id,
-  key: Array.from(key, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+  key: hexOf(key, 0, key.length),
 })
+
+/** Of IKE SAs, and of their children both directions. */
+function negotiatedKeys({ ike }: Tunnel): (DaemonSaKeys | DaemonIkeKeys)[] {
+  return (ike?.sessions() ?? []).flatMap(({ spis, agreed, keys, children, local, remote }) => {
+    const hex = (bytes: Uint8Array): string => hexOf(bytes, 0, bytes.length)
+    const sa: DaemonIkeKeys = {
+      protocol: 'ike',
+      initiatorSpi: hex(spis.initiator),
+      responderSpi: hex(spis.responder),
+      encryption: agreed.encryption?.name ?? 'ENCR_NULL',
+      ...(agreed.integrity === undefined ? {} : { integrity: agreed.integrity }),
+      ...{ ei: hex(keys.ei), er: hex(keys.er), ai: hex(keys.ai), ar: hex(keys.ar) },
+    }
+    const [here, there] = [`${local.address}`, `${remote.address}`]
+    const ofChildren = [...children.values()].flatMap((child) => {
+      const one = (
+        spi: number,
+        source: string,
+        destination: string,
+        { encryption, integrity }: { readonly encryption?: Uint8Array; readonly integrity?: Uint8Array },
+      ): DaemonSaKeys => ({
+        ...{ protocol: child.agreed.protocol === 'ah' ? 'ah' : 'esp', spi, source, destination },
+        ...(child.agreed.encryption === undefined || encryption === undefined
+          ? {}
+          : { encryption: secretOf({ id: child.agreed.encryption.name, key: encryption }) }),
+        ...(child.agreed.integrity === undefined || integrity === undefined
+          ? {}
+          : { authentication: secretOf({ id: child.agreed.integrity, key: integrity }) }),
+      })
+      return [
+        one(child.spiOut, here, there, child.keys.outbound),
+        one(child.spiIn, there, here, child.keys.inbound),
+      ]
+    })
+    return [sa, ...ofChildren]
+  })
+}
 
 const counted = (list: readonly unknown[], what: string, many = `${what}s`): string =>
   `${list.length} ${list.length === 1 ? what : many}`
