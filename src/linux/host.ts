@@ -17,11 +17,13 @@ import {
 import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
 import { auditLine } from '../engine/index.js'
 import type { Datagram, PathSpec, PolicySpec } from '../proto/machine.js'
+import { sumDrops, sumStatus } from './counts.js'
 import { libc } from './ffi.js'
-import { LinuxInterface, type PathHooks } from './interface.js'
+import { type InterfaceOwner, LinuxInterface, type PathHooks } from './interface.js'
 import type { FromWorker, PathCounts } from './messages.js'
 import { PolicyGate } from './policy-gate.js'
 import { UdpPort } from './port.js'
+import { transformsFor } from './queues.js'
 import { RouteNetlink } from './rtnetlink.js'
 import { defaultTtl } from './socket-options.js'
 import { CarrierSockets } from './sockets.js'
@@ -38,6 +40,12 @@ export interface LinuxHostOptions {
   readonly name?: string
   /** Threads that move packets, at most. Default: one on two cores; else a core less than there are, but no more than 4. */
   readonly workers?: number
+  /**
+   * The threads share the SAs of a tunnel as well. Packets of several threads overtake each other, and a peer drops what
+   * its replay window has left behind: it needs one of thousands, where OpenBSD has 64 and Linux 32. Default: one thread
+   * an IPsec tunnel.
+   */
+  readonly sharesSas?: boolean
   /** The data plane has failed: nothing moves any more, and the owner is to tear everything down. */
   readonly onFailure?: (error: Error) => void
   /** One line for the administrator. */
@@ -60,6 +68,10 @@ export class LinuxHost implements Host {
   readonly #options: LinuxHostOptions
   #netlink: RouteNetlink | undefined
   readonly #workers: PlaneWorkers
+  /** Threads at most. */
+  readonly #limit: number
+  /** Interfaces have several queues. */
+  #sharesWork = false
   #closing: Promise<void> | undefined
   #nextId = 1
   readonly #interfaces = new Map<number, LinuxInterface>()
@@ -75,11 +87,14 @@ export class LinuxHost implements Host {
   /** SO_MARK of the sockets that are being opened. */
   #mark: number | undefined
   /** Every descriptor that a worker may touch: closed when it has let go, or is gone. */
-  readonly #shared = new Set<number>()
-  readonly #counts = new Map<string, PathCounts>()
+  readonly #shared = new Map<number, number>()
+  /** By worker. */
+  readonly #counts = new Map<string, PathCounts[]>()
   /** By worker. */
   readonly #planeDrops: Readonly<Record<string, number>>[] = []
-  readonly #policyDrops = new Map<number, Readonly<Record<string, number>>>()
+  readonly #policyDrops = new Map<number, Readonly<Record<string, number>>[]>()
+  /** Interfaces that somebody else removed. */
+  readonly #lost = new Set<number>()
   #request = 0
   /** Who waits for an answer, and how many workers have yet to give one. */
   readonly #waiting = new Map<number, { readonly done: () => void; missing: number }>()
@@ -88,8 +103,9 @@ export class LinuxHost implements Host {
   constructor(options: LinuxHostOptions = {}) {
     this.#options = options
     this.name = options.name ?? hostname()
+    this.#limit = Math.max(1, options.workers ?? defaultWorkers())
     this.#workers = new PlaneWorkers({
-      limit: Math.max(1, options.workers ?? defaultWorkers()),
+      limit: this.#limit,
       hear: (message, worker) => this.#hear(message, worker),
       failed: (error) => {
         for (const { done } of this.#waiting.values()) done()
@@ -102,10 +118,16 @@ export class LinuxHost implements Host {
       nextId: () => this.#nextId++,
       mark: () => this.#mark,
       opened: (spec, worker) => {
-        this.#shared.add(spec.fd)
+        const threads = this.#sendersBeside(worker)
+        this.#shared.set(spec.fd, 1 + threads.length)
         this.#workers.post(worker, { kind: 'carrier', spec })
+        for (const thread of threads)
+          this.#workers.post(thread, { kind: 'carrier', spec: { ...spec, sendOnly: true } })
       },
-      released: (id, worker) => this.#workers.post(worker, { kind: 'remove-carrier', id }),
+      released: (id, worker) => {
+        for (const thread of [worker, ...this.#sendersBeside(worker)])
+          this.#workers.post(thread, { kind: 'remove-carrier', id })
+      },
     })
   }
 
@@ -130,26 +152,33 @@ export class LinuxHost implements Host {
   /** Throws `WarrenError` LINUX_* where the kernel refuses; then nothing of it stays. */
   createInterface(spec: InterfaceSpec): HostInterface {
     const id = this.#nextId++
-    const made = LinuxInterface.create(spec, this.#routes(), {
+    const owner: InterfaceOwner = {
       install: (path, hooks) => this.#install(id, path, hooks),
       setPolicies: (policies) => this.#setPolicies(id, policies),
       drops: () => this.#dropsOf(id),
       remove: (pathId) => this.#remove(id, pathId),
       running: (running) => this.#setRunning(id, running),
-      counts: (pathId) => this.#counts.get(`${id} ${pathId}`),
-      destroyed: (owner) => this.#destroyed(id, owner),
-    })
+      counts: (pathId) => sumStatus((this.#counts.get(`${id} ${pathId}`) ?? []).filter(Boolean)),
+      destroyed: (gone) => this.#destroyed(id, gone),
+    }
+    const made = LinuxInterface.create(spec, this.#routes(), owner, this.#limit)
     this.#interfaces.set(id, made)
-    this.#shared.add(made.fd)
-    this.#workers.addInterface({
-      id,
-      name: spec.name,
-      fd: made.fd,
-      index: made.index,
-      layer: spec.layer,
-      mtu: spec.mtu,
-      offload: made.offload,
-    })
+    this.#shared.set(made.fd, 1)
+    // The thread that writes has them, and the one that reads each.
+    for (const fd of made.queues) this.#shared.set(fd, 2)
+    if (made.queues.length > 0) this.#sharesWork = true
+    this.#workers.addInterface(
+      {
+        id,
+        name: spec.name,
+        fd: made.fd,
+        index: made.index,
+        layer: spec.layer,
+        mtu: spec.mtu,
+        offload: made.offload,
+      },
+      made.queues,
+    )
     return made
   }
 
@@ -268,6 +297,7 @@ export class LinuxHost implements Host {
     if (made === undefined) return
     let gate = this.#gates.get(id)
     if (gate === undefined) {
+      if (this.#options.sharesSas !== true) this.#keepWhole(id, made)
       gate = new PolicyGate({
         interfaceIndex: made.index,
         interfaceName: made.name,
@@ -291,7 +321,7 @@ export class LinuxHost implements Host {
   }
 
   #dropsOf(id: number): Record<string, number> {
-    return { ...this.#policyDrops.get(id), ...this.#gates.get(id)?.drops() }
+    return { ...sumDrops((this.#policyDrops.get(id) ?? []).filter(Boolean)), ...this.#gates.get(id)?.drops() }
   }
 
   #install(id: number, path: PathSpec, hooks: PathHooks): void {
@@ -310,12 +340,42 @@ export class LinuxHost implements Host {
     made.paths.set(path.id, { carrier: path.carrier, ...hooks })
     gate?.stands(path.id, path.carrier)
     const { takes, transform } = path
-    this.#workers.post(worker, {
-      kind: 'path',
-      spec: { id: path.id, interfaceId: id, carrierId, takes, transform },
-    })
+    const threads = this.#workers.threadsOf(id)
+    const transforms = transformsFor(transform, threads.length)
+    for (const [i, thread] of threads.entries())
+      this.#workers.post(thread, {
+        kind: 'path',
+        spec: { id: path.id, interfaceId: id, carrierId, takes, transform: transforms[i]! },
+      })
     if (replaced !== undefined) this.#carriers.giveBack(replaced.carrier, worker)
     this.#tellOthers()
+  }
+
+  /** Before its threads have been chosen: it has one. */
+  #keepWhole(id: number, made: LinuxInterface): void {
+    if (!this.#workers.keepWhole(id)) return
+    for (const fd of made.queues) {
+      this.#shared.delete(fd)
+      libc().close(fd)
+    }
+  }
+
+  /** Threads that send on the sockets which another one works. */
+  #sendersBeside(worker: number): number[] {
+    if (!this.#sharesWork) return []
+    return Array.from({ length: this.#limit }, (_, thread) => thread).filter((thread) => thread !== worker)
+  }
+
+  /** A thread has let go of it. */
+  #release(fd: number): void {
+    const holders = this.#shared.get(fd)
+    if (holders === undefined) return
+    if (holders > 1) {
+      this.#shared.set(fd, holders - 1)
+      return
+    }
+    this.#shared.delete(fd)
+    libc().close(fd)
   }
 
   #remove(id: number, pathId: string): void {
@@ -351,6 +411,7 @@ export class LinuxHost implements Host {
     this.#policyDrops.delete(id)
     for (const pathId of [...made.paths.keys()]) this.#remove(id, pathId)
     this.#interfaces.delete(id)
+    this.#lost.delete(id)
     this.#workers.removeInterface(id)
   }
 
@@ -364,14 +425,14 @@ export class LinuxHost implements Host {
         return
       }
       case 'released':
-        if (this.#shared.delete(message.fd)) libc().close(message.fd)
+        this.#release(message.fd)
         return
       case 'counters': {
         for (const path of message.paths)
           if (this.#interfaces.get(path.interfaceId)?.paths.has(path.id))
-            this.#counts.set(`${path.interfaceId} ${path.id}`, path)
+            put(this.#counts, `${path.interfaceId} ${path.id}`, worker, path)
         for (const { interfaceId, drops } of message.policies)
-          if (this.#interfaces.has(interfaceId)) this.#policyDrops.set(interfaceId, drops)
+          if (this.#interfaces.has(interfaceId)) put(this.#policyDrops, interfaceId, worker, drops)
         this.#planeDrops[worker] = message.drops
         const waiting = this.#waiting.get(message.request)
         if (waiting !== undefined && --waiting.missing === 0) {
@@ -391,8 +452,9 @@ export class LinuxHost implements Host {
         return
       case 'lost': {
         const made = this.#interfaces.get(message.id)
-        if (made !== undefined) {
-          if (this.#shared.delete(made.fd)) libc().close(made.fd)
+        for (const fd of message.fds) this.#release(fd)
+        if (made !== undefined && !this.#lost.has(message.id)) {
+          this.#lost.add(message.id)
           this.#gates.get(message.id)?.leave()
           if (this.#gates.delete(message.id)) this.#orphaned = true
           this.#options.onLost?.(made.name)
@@ -406,7 +468,7 @@ export class LinuxHost implements Host {
 
   #closeAll(): void {
     const c = libc()
-    for (const fd of this.#shared) c.close(fd)
+    for (const fd of this.#shared.keys()) c.close(fd)
     this.#shared.clear()
     this.#carriers.clear()
     for (const port of this.#ports.values()) port.close()
@@ -414,4 +476,11 @@ export class LinuxHost implements Host {
     this.#netlink?.close()
     this.#netlink = undefined
   }
+}
+
+/** What one worker says, beside what the others said. */
+function put<K, V>(map: Map<K, V[]>, key: K, worker: number, value: V): void {
+  const list = map.get(key) ?? []
+  list[worker] = value
+  map.set(key, list)
 }

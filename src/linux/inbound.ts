@@ -5,9 +5,10 @@ import { EtherType } from '../wire/numbers.js'
 import type { Arena } from './arena.js'
 import type { PlaneAudit } from './audit.js'
 import type { Carrier, Receiver } from './carrier.js'
-import { Errno, errnoName, type Libc, libc } from './ffi.js'
+import { Errno, errnoName, LITTLE_ENDIAN, type Libc, libc } from './ffi.js'
 import { Coalescer, type Writer } from './offload/index.js'
 import type { PlanePath } from './path.js'
+import { IOV_BASE, IOVEC_LENGTH } from './sockaddr.js'
 
 const ETHERNET_LENGTH = 14
 const ETHERTYPE = 12
@@ -87,8 +88,8 @@ export class Inbound {
   /** The packet goes to the interface. */
   #deliver(path: PlanePath): void {
     const { start, end } = this.#packet
-    const { fd, offload } = path.interface.spec
-    if (!offload) {
+    if (!path.interface.spec.offload) {
+      const fd = path.interface.queueFor(this.#arena.view, start)
       this.#account(path, this.#c.writeAt(fd, this.#arena.base + start, end - start), 1, end - start)
       return
     }
@@ -115,12 +116,12 @@ export class Inbound {
 
   readonly #writeJoined: Writer = (iov, count, packets, length): void => {
     const path = this.#joining!
-    this.#account(
-      path,
-      this.#c.writev(path.interface.spec.fd, this.#arena.base + iov, count),
-      packets,
-      length,
-    )
+    const { view, base } = this.#arena
+    // Behind the virtio header stand the headers of the first packet.
+    const start =
+      (view.getUint32(iov + IOVEC_LENGTH + IOV_BASE, LITTLE_ENDIAN) - (base % 0x1_0000_0000)) >>> 0
+    const fd = path.interface.queueFor(view, start)
+    this.#account(path, this.#c.writev(fd, base + iov, count), packets, length)
   }
 
   /** Counts what was written: `packets` packets of `bytes` bytes together, or dropped by the interface. */

@@ -3,7 +3,6 @@ import { concatBytes } from '../base/index.js'
 import type { HostInterface, InterfaceSpec, PathStatus } from '../engine/host.js'
 import type { Carrier, Datagram, Packet, PathSpec, PolicySpec, ReachedLifetime } from '../proto/machine.js'
 import { libc } from './ffi.js'
-import type { PathCounts } from './messages.js'
 import { VNET_LENGTH } from './offload/index.js'
 import type { RouteNetlink } from './rtnetlink.js'
 import { type OpenedTun, openTun } from './tun.js'
@@ -22,7 +21,7 @@ export interface InterfaceOwner {
   drops(): Record<string, number>
   remove(pathId: string): void
   running(running: boolean): void
-  counts(pathId: string): PathCounts | undefined
+  counts(pathId: string): PathStatus | undefined
   destroyed(made: LinuxInterface): void
 }
 
@@ -40,6 +39,8 @@ const NOTHING = { packets: 0, bytes: 0, drops: {} } as const
 export class LinuxInterface implements HostInterface {
   readonly name: string
   readonly fd: number
+  /** Descriptors of its further queues. */
+  readonly queues: readonly number[]
   /** A virtio header stands before every packet, in both directions. */
   readonly offload: boolean
   /** The kernel's number of it. */
@@ -51,13 +52,14 @@ export class LinuxInterface implements HostInterface {
 
   private constructor(
     name: string,
-    { fd, offload }: OpenedTun,
+    { fd, offload, queues }: OpenedTun,
     index: number,
     netlink: RouteNetlink,
     owner: InterfaceOwner,
   ) {
     this.name = name
     this.fd = fd
+    this.queues = queues
     this.offload = offload
     this.index = index
     this.#netlink = netlink
@@ -65,15 +67,20 @@ export class LinuxInterface implements HostInterface {
   }
 
   /** Makes it with its addresses and routes, or throws and leaves nothing. */
-  static create(spec: InterfaceSpec, netlink: RouteNetlink, owner: InterfaceOwner): LinuxInterface {
-    const opened = openTun(spec.name, spec.layer)
+  static create(
+    spec: InterfaceSpec,
+    netlink: RouteNetlink,
+    owner: InterfaceOwner,
+    queues: number,
+  ): LinuxInterface {
+    const opened = openTun(spec.name, spec.layer, queues)
     try {
       const index = libc().if_nametoindex(spec.name)
       setUp(spec, index, netlink)
       return new LinuxInterface(spec.name, opened, index, netlink, owner)
     } catch (error) {
       // The interface goes with its descriptor.
-      libc().close(opened.fd)
+      for (const fd of [opened.fd, ...opened.queues]) libc().close(fd)
       throw error
     }
   }

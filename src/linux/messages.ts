@@ -17,12 +17,17 @@ export interface CarrierSpec {
   readonly defaultTtl: number
   /** SO_MARK of the socket: rules of routing may know its packets by it. */
   readonly mark?: number
+  /** Another thread receives what comes. */
+  readonly sendOnly?: boolean
 }
 
 export interface PlaneInterfaceSpec {
   readonly id: number
   readonly name: string
+  /** The queue that the thread reads. */
   readonly fd: number
+  /** All of them, for the thread that writes what comes in. Default: `fd` alone. */
+  readonly queues?: readonly number[]
   /** The kernel's number of the interface. */
   readonly index: number
   readonly layer: 'ip' | 'ethernet'
@@ -102,8 +107,8 @@ export type FromWorker =
       readonly pathId: string
       readonly lifetime: ReachedLifetime
     }
-  /** The interface was removed by somebody else; its descriptor is not touched any more. */
-  | { readonly kind: 'lost'; readonly id: number; readonly reason: string }
+  /** The interface was removed by somebody else; its descriptors are not touched any more. */
+  | { readonly kind: 'lost'; readonly id: number; readonly reason: string; readonly fds: readonly number[] }
   | { readonly kind: 'stopped' }
 
 export interface WorkerData {

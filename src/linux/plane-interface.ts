@@ -3,6 +3,7 @@ import type { Counters, PacketBuffer } from '../base/index.js'
 import type { PolicySpec } from '../proto/machine.js'
 import type { PlaneInterfaceSpec } from './messages.js'
 import type { PlanePath } from './path.js'
+import { queueOf } from './queues.js'
 import { type RouteLookup, SourceFilter } from './source-filter.js'
 
 /** What decides in place of kinds and of the source filter, where an interface has IPsec policies. */
@@ -34,9 +35,19 @@ export class PlaneInterface {
   readonly filter: SourceFilter | undefined
   policies: InterfacePolicies | undefined
   running = true
+  /** Descriptors that are written to. */
+  readonly queues: readonly number[]
+
+  /** Where a packet that came in is written: `start` is where it begins. */
+  queueFor(view: DataView, start: number): number {
+    const { queues, spec } = this
+    if (queues.length === 1) return queues[0]!
+    return queues[queueOf(view, start, spec.layer === 'ethernet', queues.length)]!
+  }
 
   constructor(spec: PlaneInterfaceSpec, lookup: RouteLookup) {
     this.spec = spec
+    this.queues = spec.queues ?? [spec.fd]
     this.filter = spec.layer === 'ip' ? new SourceFilter(spec.index, lookup) : undefined
   }
 }

@@ -47,7 +47,7 @@ export interface PlaneEvents {
   /** An SA has come to a limit that its transform counts. */
   reached(path: PlanePath, lifetime: ReachedLifetime): void
   /** The interface was removed by somebody else. */
-  lost(id: number, reason: string): void
+  lost(id: number, reason: string, fds: readonly number[]): void
 }
 
 export class DataPlane {
@@ -94,14 +94,14 @@ export class DataPlane {
     this.#stale = true
   }
 
-  /** Returns the descriptor, which is not touched any more. */
-  removeInterface(id: number): number | undefined {
+  /** Returns the descriptors, which are not touched any more. */
+  removeInterface(id: number): readonly number[] {
     const removed = this.#interfaces.get(id)
-    if (removed === undefined) return undefined
+    if (removed === undefined) return []
     for (const pathId of [...removed.paths.keys()]) this.removePath(id, pathId)
     this.#interfaces.delete(id)
     this.#stale = true
-    return removed.spec.fd
+    return removed.queues
   }
 
   setRunning(id: number, running: boolean): void {
@@ -248,7 +248,10 @@ export class DataPlane {
     this.#stale = false
     this.#loopsUntil = 0
     const { view, pollFds } = this.#arena
-    this.#polled = [...this.#carriers.values(), ...this.#interfaces.values()].slice(0, POLL_LIMIT - 1)
+    this.#polled = [
+      ...[...this.#carriers.values()].filter(({ spec }) => spec.sendOnly !== true),
+      ...this.#interfaces.values(),
+    ].slice(0, POLL_LIMIT - 1)
     const fds = [this.#wakeFd, ...this.#polled.map((side) => side.spec.fd)]
     for (const [i, fd] of fds.entries()) {
       view.setInt32(pollFds + i * POLLFD_LENGTH, fd, LITTLE_ENDIAN)
@@ -261,7 +264,7 @@ export class DataPlane {
   }
 
   #lose(side: PlaneInterface, reason: string): void {
-    this.removeInterface(side.spec.id)
-    this.#events.lost(side.spec.id, reason)
+    const fds = this.removeInterface(side.spec.id)
+    this.#events.lost(side.spec.id, reason, fds)
   }
 }

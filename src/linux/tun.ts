@@ -17,6 +17,8 @@ const IFF_TAP = 0x0002
 const IFF_NO_PI = 0x1000
 /** A virtio header stands before every packet, in both directions. */
 const IFF_VNET_HDR = 0x4000
+/** Several descriptors of one interface, each a queue of its own. */
+const IFF_MULTI_QUEUE = 0x0100
 /** Fails if the name is taken: an interface that somebody else made persistent must not be taken over. */
 const IFF_TUN_EXCL = 0x8000
 
@@ -51,11 +53,36 @@ export interface OpenedTun {
   readonly fd: number
   /** A virtio header (offload/vnet-header.ts) stands before every packet, in both directions. */
   readonly offload: boolean
+  /** Descriptors of further queues. */
+  readonly queues: readonly number[]
 }
 
 /** Makes an interface. It lives as long as the descriptor: even a process that is killed leaves none behind. */
-export function openTun(name: string, layer: 'ip' | 'ethernet'): OpenedTun {
+export function openTun(name: string, layer: 'ip' | 'ethernet', queues = 1): OpenedTun {
   checkInterfaceName(name)
+  const kind = layer === 'ip' ? IFF_TUN : IFF_TAP
+  const several = queues > 1 && (features() & IFF_MULTI_QUEUE) !== 0
+  const { fd, offload } = openQueue(name, kind | IFF_TUN_EXCL | (several ? IFF_MULTI_QUEUE : 0))
+  const more: number[] = []
+  try {
+    while (several && more.length + 1 < queues) more.push(openQueue(name, kind | IFF_MULTI_QUEUE).fd)
+  } catch {
+    // As many as the kernel gives.
+  }
+  return { fd, offload, queues: more }
+}
+
+/** What the kernel's TUN can do: IFF_*. */
+function features(): number {
+  const c = libc()
+  const fd = c.open('/dev/net/tun', O_RDWR | O_CLOEXEC)
+  if (fd < 0) return 0
+  const found = featuresOf(fd)
+  c.close(fd)
+  return found
+}
+
+function openQueue(name: string, kind: number): { fd: number; offload: boolean } {
   const c = libc()
   const fd = c.open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC)
   if (fd < 0) {
@@ -67,9 +94,8 @@ export function openTun(name: string, layer: 'ip' | 'ethernet'): OpenedTun {
       missing ? 'load the kernel module with `modprobe tun`; in a container, pass the device in' : undefined,
     )
   }
-  const offload = hasVnetHeaders(fd)
-  const kind = layer === 'ip' ? IFF_TUN : IFF_TAP
-  const flags = kind | IFF_NO_PI | IFF_TUN_EXCL | (offload ? IFF_VNET_HDR : 0)
+  const offload = (featuresOf(fd) & IFF_VNET_HDR) !== 0
+  const flags = kind | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0)
   if (c.ioctl(fd, TUNSETIFF, encodeIfreq(name, flags)) < 0) {
     const errno = c.errno()
     c.close(fd)
@@ -96,8 +122,8 @@ export function openTun(name: string, layer: 'ip' | 'ethernet'): OpenedTun {
   return { fd, offload }
 }
 
-function hasVnetHeaders(fd: number): boolean {
+function featuresOf(fd: number): number {
   const features = uint32(0)
-  if (libc().ioctl(fd, TUNGETFEATURES, features) < 0) return false
-  return (new DataView(features.buffer).getUint32(0, LITTLE_ENDIAN) & IFF_VNET_HDR) !== 0
+  if (libc().ioctl(fd, TUNGETFEATURES, features) < 0) return 0
+  return new DataView(features.buffer).getUint32(0, LITTLE_ENDIAN)
 }

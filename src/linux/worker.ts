@@ -27,7 +27,7 @@ function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: 
     reached({ spec: { interfaceId, id: pathId } }, lifetime) {
       post({ kind: 'reached', interfaceId, pathId, lifetime })
     },
-    lost: (id, reason) => post({ kind: 'lost', id, reason }),
+    lost: (id, reason, fds) => post({ kind: 'lost', id, reason, fds }),
   })
   const release = (fd: number | undefined): void => {
     if (fd !== undefined) post({ kind: 'released', fd })
@@ -40,7 +40,7 @@ function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: 
         plane.addInterface(message.spec)
         return true
       case 'remove-interface':
-        release(plane.removeInterface(message.id))
+        for (const fd of plane.removeInterface(message.id)) release(fd)
         return true
       case 'running':
         plane.setRunning(message.id, message.running)

@@ -94,6 +94,10 @@ export class PlaneWorkers {
   readonly #loads: number[] = []
   /** Which thread works an interface. */
   readonly #homes = new Map<number, number>()
+  /** Which others send what it has on further queues. */
+  readonly #helpers = new Map<number, readonly number[]>()
+  /** Those queues. */
+  readonly #queues = new Map<number, readonly number[]>()
   /** What waits for a thread to be chosen. */
   readonly #unsettled = new Map<number, ToWorker[]>()
   #closing = false
@@ -108,8 +112,9 @@ export class PlaneWorkers {
   }
 
   /** An interface without a socket is settled, too, once what brings it up has had its say. */
-  addInterface(spec: PlaneInterfaceSpec): void {
+  addInterface(spec: PlaneInterfaceSpec, queues: readonly number[] = []): void {
     this.#unsettled.set(spec.id, [{ kind: 'interface', spec }])
+    if (queues.length > 0) this.#queues.set(spec.id, queues)
     if (this.#options.limit === 1) this.settle(spec.id)
     else setImmediate(() => this.settle(spec.id))
   }
@@ -124,14 +129,43 @@ export class PlaneWorkers {
     const chosen = preferred ?? this.#least()
     this.#homes.set(interfaceId, chosen)
     this.#loads[chosen] = (this.#loads[chosen] ?? 0) + 1
-    for (const message of waiting) this.post(chosen, message)
+    const queues = this.#queues.get(interfaceId) ?? []
+    if (queues.length > 0) while (this.#threads.length < this.#options.limit) this.#start()
+    const others = [...this.#threads.keys()].filter((worker) => worker !== chosen).slice(0, queues.length)
+    this.#helpers.set(interfaceId, others)
+    for (const message of waiting) {
+      if (message.kind !== 'interface') {
+        this.postTo(interfaceId, message)
+        continue
+      }
+      const { spec } = message
+      this.post(
+        chosen,
+        queues.length === 0
+          ? message
+          : { kind: 'interface', spec: { ...spec, queues: [spec.fd, ...queues] } },
+      )
+      for (const [i, worker] of others.entries())
+        this.post(worker, { kind: 'interface', spec: { ...spec, fd: queues[i]! } })
+    }
     return chosen
   }
 
-  /** To the thread of an interface, in the order of the calls. */
-  postTo(interfaceId: number, message: ToWorker): void {
+  /** The interface is for one thread. False: it has some already, or has one queue alone. */
+  keepWhole(interfaceId: number): boolean {
+    return this.#unsettled.has(interfaceId) && this.#queues.delete(interfaceId)
+  }
+
+  /** The threads of an interface that is settled: who works it, then who helps. */
+  threadsOf(interfaceId: number): readonly number[] {
     const home = this.#homes.get(interfaceId)
-    if (home !== undefined) this.post(home, message)
+    return home === undefined ? [] : [home, ...(this.#helpers.get(interfaceId) ?? [])]
+  }
+
+  /** To the threads of an interface, in the order of the calls. */
+  postTo(interfaceId: number, message: ToWorker): void {
+    if (this.#homes.has(interfaceId))
+      for (const worker of this.threadsOf(interfaceId)) this.post(worker, message)
     else this.#unsettled.get(interfaceId)?.push(message)
   }
 
@@ -147,16 +181,18 @@ export class PlaneWorkers {
     this.settle(interfaceId)
     const home = this.#homes.get(interfaceId)
     if (home === undefined) return
+    this.postTo(interfaceId, { kind: 'remove-interface', id: interfaceId })
     this.#homes.delete(interfaceId)
+    this.#helpers.delete(interfaceId)
+    this.#queues.delete(interfaceId)
     this.#loads[home]!--
-    this.post(home, { kind: 'remove-interface', id: interfaceId })
   }
 
   /** Each thread hears of the tunnels of the others: a way round may lead through them. */
   tellOthers(tunnels: readonly (OtherTunnel & { readonly interfaceId: number })[]): void {
     if (this.#threads.length < 2) return
     for (const [worker, thread] of this.#threads.entries()) {
-      const others = tunnels.filter(({ interfaceId }) => this.#homes.get(interfaceId) !== worker)
+      const others = tunnels.filter(({ interfaceId }) => !this.threadsOf(interfaceId).includes(worker))
       thread.post({ kind: 'others', tunnels: others.map(({ index, carriers }) => ({ index, carriers })) })
     }
   }
