@@ -70,6 +70,8 @@ export class LinuxHost implements Host {
   readonly #workers: PlaneWorkers
   /** Threads at most. */
   readonly #limit: number
+  /** Of an interface. */
+  readonly #queues: number
   /** Interfaces have several queues. */
   #sharesWork = false
   #closing: Promise<void> | undefined
@@ -104,6 +106,8 @@ export class LinuxHost implements Host {
     this.#options = options
     this.name = options.name ?? hostname()
     this.#limit = Math.max(1, options.workers ?? defaultWorkers())
+    // A thread costs some 20 MB: an only tunnel gets several when they are asked for.
+    this.#queues = options.workers === undefined ? 1 : this.#limit
     this.#workers = new PlaneWorkers({
       limit: this.#limit,
       hear: (message, worker) => this.#hear(message, worker),
@@ -161,7 +165,7 @@ export class LinuxHost implements Host {
       counts: (pathId) => sumStatus((this.#counts.get(`${id} ${pathId}`) ?? []).filter(Boolean)),
       destroyed: (gone) => this.#destroyed(id, gone),
     }
-    const made = LinuxInterface.create(spec, this.#routes(), owner, this.#limit)
+    const made = LinuxInterface.create(spec, this.#routes(), owner, this.#queues)
     this.#interfaces.set(id, made)
     this.#shared.set(made.fd, 1)
     // The thread that writes has them, and the one that reads each.
