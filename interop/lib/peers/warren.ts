@@ -101,7 +101,9 @@ function linesTo(onLine: (line: string) => void): (text: string) => void {
 }
 
 function versionOfWarren(): string {
-  const file = fileURLToPath(new URL('../../../package.json', new URL('.', import.meta.resolve('../warren.js'))))
+  const file = fileURLToPath(
+    new URL('../../../package.json', new URL('.', import.meta.resolve('../warren.js'))),
+  )
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
