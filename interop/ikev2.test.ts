@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -70,6 +70,9 @@ interface CharonWants {
   readonly esp?: string
   readonly connection?: string
   readonly child?: string
+  /** How each side proves who it is, in place of a PSK. */
+  readonly local?: string
+  readonly remote?: string
 }
 
 async function charon({
@@ -78,10 +81,12 @@ async function charon({
   esp = 'aes256gcm16-noesn',
   connection = '',
   child = '',
+  local = 'auth = psk',
+  remote = 'auth = psk',
 }: CharonWants = {}): Promise<Charon> {
   const peer = await Charon.start(b, {
     folder: net.folder,
-    name: `b${running.length}`,
+    name: 'b',
     swanctl: `connections {
   tunnel {
     version = 2
@@ -92,11 +97,11 @@ async function charon({
     rekey_time = 0
     ${connection}
     local {
-      auth = psk
+      ${local}
       id = 192.168.1.2
     }
     remote {
-      auth = psk
+      ${remote}
       id = 192.168.1.1
     }
     children {
@@ -175,7 +180,7 @@ function pings(): void {
 }
 
 /** A ping that goes on meanwhile; not one may be lost. */
-async function underPing(work: () => Promise<void>): Promise<void> {
+async function underPing(why: () => string, work: () => Promise<void>): Promise<void> {
   const ping = Daemon.start(a, ['ping', '-i', '0.02', '-I', '10.1.1.1', '10.1.2.1'])
   try {
     await ping.until(/icmp_seq=20 /)
@@ -183,9 +188,11 @@ async function underPing(work: () => Promise<void>): Promise<void> {
     await sleep(500)
     execFileSync('kill', ['-INT', String(ping.pid)])
     await ping.until(/packets transmitted/)
-    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(ping.log)!
-    // The last one may still have been on its way.
-    assert.ok(Number(sent) - Number(received) <= 1, `${received} of ${sent} came back`)
+    const seen = new Set([...ping.log.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, number]) => Number(number)))
+    const last = Math.max(...seen)
+    // Those behind the last answer may still have been on their way.
+    const lost = Array.from({ length: last }, (_, i) => i + 1).filter((number) => !seen.has(number))
+    assert.deepEqual(lost, [], `of ${last}; ${why()}`)
   } finally {
     await ping.stop()
   }
@@ -267,27 +274,30 @@ describe('warren up iked.conf with strongSwan', { skip: NEEDS }, () => {
     const peer = await charon()
     const w = await warren(a, 'a', policy('active'))
     const before = await established(w)
-    await underPing(async () => {
-      await peer.swanctl('--rekey', '--child', 'tunnel')
-      const other = await until(
-        'another child',
-        async () => {
-          const [sa] = await sasOf(w)
-          return sa?.children.length === 1 && sa.children[0]!.spiIn !== before.children[0]!.spiIn
-        },
-        () => w.log(),
-      )
-      assert.equal(other, true)
-      await peer.swanctl('--rekey', '--ike', 'tunnel')
-      await until(
-        'another IKE SA',
-        async () => {
-          const sas = await sasOf(w)
-          return sas.length === 1 && sas[0]!.initiatorSpi !== before.initiatorSpi
-        },
-        () => w.log(),
-      )
-    })
+    await underPing(
+      () => w.log(),
+      async () => {
+        await peer.swanctl('--rekey', '--child', 'tunnel')
+        const other = await until(
+          'another child',
+          async () => {
+            const [sa] = await sasOf(w)
+            return sa?.children.length === 1 && sa.children[0]!.spiIn !== before.children[0]!.spiIn
+          },
+          () => w.log(),
+        )
+        assert.equal(other, true)
+        await peer.swanctl('--rekey', '--ike', 'tunnel')
+        await until(
+          'another IKE SA',
+          async () => {
+            const sas = await sasOf(w)
+            return sas.length === 1 && sas[0]!.initiatorSpi !== before.initiatorSpi
+          },
+          () => w.log(),
+        )
+      },
+    )
     pings()
   })
 
@@ -295,20 +305,23 @@ describe('warren up iked.conf with strongSwan', { skip: NEEDS }, () => {
     await charon()
     const w = await warren(a, 'a', policy('active', { rest: 'ikelifetime 6 lifetime 3' }))
     const before = await established(w)
-    await underPing(async () => {
-      await until(
-        'another IKE SA with another child',
-        async () => {
-          const [sa] = await sasOf(w)
-          return (
-            sa !== undefined &&
-            sa.initiatorSpi !== before.initiatorSpi &&
-            sa.children[0]?.spiIn !== before.children[0]!.spiIn
-          )
-        },
-        () => w.log(),
-      )
-    })
+    await underPing(
+      () => w.log(),
+      async () => {
+        await until(
+          'another IKE SA with another child',
+          async () => {
+            const [sa] = await sasOf(w)
+            return (
+              sa !== undefined &&
+              sa.initiatorSpi !== before.initiatorSpi &&
+              sa.children[0]?.spiIn !== before.children[0]!.spiIn
+            )
+          },
+          () => w.log(),
+        )
+      },
+    )
     pings()
   })
 
@@ -349,6 +362,33 @@ describe('warren up iked.conf with strongSwan', { skip: NEEDS }, () => {
     const line = await logged(w, /enc0: .*AUTHENTICATION_FAILED: .*\(compare psk.*\n/)
     assert.ok(!line.includes(SECRET))
   })
+
+  for (const type of ['rsa2048', 'ecdsa256', 'ed25519'])
+    test(`raw keys, ${type}`, async () => {
+      const peerFolder = join(net.folder, 'charon-b')
+      const [ours, theirs] = [join(net.folder, 'a', 'iked'), join(net.folder, `far-${type}`)]
+      rmSync(ours, { recursive: true, force: true })
+      for (const folder of [ours, theirs])
+        execFileSync(process.execPath, [WARREN, 'keygen', '--type', type, '--folder', folder], {
+          stdio: 'pipe',
+        })
+      for (const part of ['private', 'pubkey']) {
+        rmSync(join(peerFolder, part), { recursive: true, force: true })
+        mkdirSync(join(peerFolder, part), { recursive: true })
+      }
+      mkdirSync(join(ours, 'pubkeys', 'ipv4'), { recursive: true })
+      copyFileSync(join(theirs, 'private', 'local.key'), join(peerFolder, 'private', 'own.key'))
+      copyFileSync(join(theirs, 'local.pub'), join(peerFolder, 'pubkey', 'own.pub'))
+      copyFileSync(join(ours, 'local.pub'), join(peerFolder, 'pubkey', 'warren.pub'))
+      copyFileSync(join(theirs, 'local.pub'), join(ours, 'pubkeys', 'ipv4', '192.168.1.2'))
+      await charon({
+        local: 'auth = pubkey\n      pubkeys = own.pub',
+        remote: 'auth = pubkey\n      pubkeys = warren.pub',
+      })
+      const w = await warren(a, 'a', policy('active').replace(/psk ".*"/, ''))
+      await established(w)
+      pings()
+    })
 
   test('no proposal in common', async () => {
     const w = await warren(a, 'a', policy('passive'))
