@@ -295,7 +295,6 @@ export class LinuxHost implements Host {
     return this.#netlink
   }
 
-  /** The kernel is closed for what they cover before the data plane hears of them. */
   #setPolicies(id: number, policies: readonly PolicySpec[]): void {
     const made = this.#interfaces.get(id)
     if (made === undefined) return
@@ -311,8 +310,15 @@ export class LinuxHost implements Host {
       this.#gates.set(id, gate)
       gate.hears(this.#portList())
     }
-    gate.replace(policies)
+    // The data plane first: what comes by a path that has just been made is not to wait for the kernel. Nothing is steered
+    // to it by that alone.
     this.#workers.postTo(id, { kind: 'policies', interfaceId: id, policies })
+    try {
+      gate.replace(policies)
+    } catch (error) {
+      this.#workers.postTo(id, { kind: 'policies', interfaceId: id, policies: gate.policies })
+      throw error
+    }
   }
 
   #setRunning(id: number, running: boolean): void {

@@ -37,6 +37,11 @@ export class PolicyGate {
     this.#holds = leftovers
   }
 
+  /** What is in force. */
+  get policies(): readonly PolicySpec[] {
+    return this.#policies
+  }
+
   /** Its tunnel is up: from now on it is the administrator's word that ends the policies. */
   confirm(): void {
     this.#holds = false
