@@ -47,6 +47,17 @@ describe('two machines', () => {
     }
   })
 
+  test('policies are told before the paths that they name, at every rekeying', () => {
+    const link = pair({}, { childLifetime: { seconds: 60 } })
+    link.start()
+    link.run(400)
+    for (const side of link.sides) {
+      assert.ok(side.order.filter((kind) => kind === 'install').length > 3)
+      for (const [i, kind] of side.order.entries())
+        if (kind === 'install') assert.equal(side.order[i - 1], 'policies')
+    }
+  })
+
   test('another group is asked for, and taken', () => {
     const link = pair({ ikeSuites: [{ ...IKE_SUITE, keyExchange: ['ECP_256'] }] })
     link.start()

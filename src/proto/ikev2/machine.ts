@@ -632,7 +632,11 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       for (const child of session.children.values()) live.add(child.spiIn)
     if (this.#childSpis.size > 4 * live.size + 1024)
       for (const spi of this.#childSpis) if (!live.has(spi)) this.#childSpis.delete(spi)
-    this.#outputs.push({ kind: 'policies', policies: this.#policies() }, ...this.#afterPolicies)
+    // Before the paths that it names: what came by one in between would belong to no policy.
+    const first = this.#outputs.findIndex(({ kind }) => kind === 'install')
+    const at = first < 0 ? this.#outputs.length : first
+    this.#outputs.splice(at, 0, { kind: 'policies', policies: this.#policies() })
+    this.#outputs.push(...this.#afterPolicies)
     this.#afterPolicies = []
   }
 

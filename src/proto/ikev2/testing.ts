@@ -80,6 +80,8 @@ export class Side {
   readonly news: IkeNews[] = []
   readonly states: string[] = []
   readonly sent: Datagram[] = []
+  /** What of the data path was asked for, in order. */
+  readonly order: ('install' | 'remove' | 'policies')[] = []
 
   constructor(options: Omit<IkeMachineOptions, 'credentials'> & { credentials?: Credentials }) {
     this.machine = new Ike2Machine({ credentials: noCredentials, ...options })
@@ -89,6 +91,8 @@ export class Side {
   drain(): Datagram[] {
     const out: Datagram[] = []
     for (let output = this.machine.poll(); output !== undefined; output = this.machine.poll()) {
+      if (output.kind === 'install' || output.kind === 'remove' || output.kind === 'policies')
+        this.order.push(output.kind)
       if (output.kind === 'transmit') out.push(output.datagram)
       else if (output.kind === 'install') this.paths.set(output.path.id, output.path)
       else if (output.kind === 'remove') this.paths.delete(output.pathId)
