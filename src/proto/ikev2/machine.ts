@@ -11,7 +11,7 @@ import {
   type Random,
   TimerQueue,
 } from '../../base/index.js'
-import { type CryptoProvider, constantTimeEqual, nodeProvider } from '../../crypto/index.js'
+import { type CryptoProvider, nodeProvider } from '../../crypto/index.js'
 import { hexOf } from '../../wire/field.js'
 import {
   IKE_FLAG_INITIATOR,
@@ -24,11 +24,9 @@ import {
   parseIkeHeader,
   parseIkePayloads,
 } from '../../wire/ike/index.js'
-import type { Datagram, Machine, Output, Packet, PolicySpec, ReachedLifetime } from '../machine.js'
+import type { Datagram, Machine, Output, Packet, ReachedLifetime } from '../machine.js'
 import type { TunnelEvent } from '../tunnel-machine.js'
 import { AddressPool } from './address-pool.js'
-import { policiesOf } from './children.js'
-import { flowsOf } from './configuration.js'
 import {
   type Credentials,
   type Endpoint,
@@ -37,26 +35,21 @@ import {
   type IkeNews,
   NAT_PORT,
 } from './context.js'
+import { Cookies } from './cookies.js'
 import { authenticate } from './establish.js'
+import { HalfOpenTable } from './half-open.js'
 import { formatIdentity, sameIdentity } from './identity.js'
-import { findNotify, findPayload, makeCookie, notify } from './init.js'
+import { findNotify, findPayload, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
 import { moveTo } from './mobike.js'
 import type { IkePolicy } from './policy.js'
+import { policyList } from './policy-list.js'
 import { answerInit, plainAnswer } from './respond.js'
 import { samePolicy } from './same-policy.js'
 import type { Session } from './session.js'
 
 export type IkeEvent = TunnelEvent | { readonly name: 'news'; readonly news: IkeNews }
 
-/** Half-open SAs from which on an address has to be proved by a cookie, of all and of one address. */
-export const COOKIE_FROM = 30
-export const COOKIE_FROM_PEER = 3
-/** Half-open SAs that there are at most, of all and of one address. */
-export const HALF_OPEN_MAX = 1000
-export const HALF_OPEN_MAX_PEER = 5
-/** A secret of cookies is used so long, and taken for as long again. */
-const COOKIE_SECRET_MICROSECONDS = 60_000_000
 /** Answers of SAs that are over are kept so long, and so many of them. */
 const LAST_WORDS_MICROSECONDS = 60_000_000
 const LAST_WORDS_LIMIT = 256
@@ -69,13 +62,6 @@ export interface IkeMachineOptions {
   readonly provider?: CryptoProvider
 }
 
-interface HalfOpen {
-  readonly session: Session
-  readonly peer: string
-  readonly request: Uint8Array
-  readonly answer: Uint8Array
-}
-
 export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly counters: Counters = new Counters()
   #options: IkeMachineOptions
@@ -85,15 +71,12 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   /** By our own SPI. */
   readonly #sessions = new Map<string, Session>()
   readonly #attempts = new Map<string, Attempt>()
-  /** By the initiator's SPI and address: their first message may come again. */
-  readonly #halfOpen = new Map<string, HalfOpen>()
-  readonly #halfOpenKeys = new Map<Session, string>()
-  readonly #halfOpenOf = new Map<string, number>()
+  readonly #halfOpen = new HalfOpenTable()
   readonly #failures = new Map<string, number>()
   /** SAs that are over, by our SPI: what they answered last. */
   readonly #lastWords = new Map<string, { readonly session: Session; readonly until: number }>()
   readonly #childSpis = new Set<number>()
-  #cookie: { version: number; secret: Uint8Array; before: Uint8Array; since: Instant } | undefined
+  readonly #cookies: Cookies
   #policiesDirty = false
   #afterPolicies: Output<IkeEvent>[] = []
   #isUp = false
@@ -101,6 +84,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
 
   constructor(options: IkeMachineOptions) {
     this.#options = options
+    this.#cookies = new Cookies(options.random)
     this.#context = {
       random: options.random,
       timers: this.#timers,
@@ -266,7 +250,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
 
   established(session: Session, now: Instant): void {
     this.#failures.delete(session.policy.name)
-    this.#forgetHalfOpen(session)
+    this.#halfOpen.forget(session)
     this.#isUp = true
     this.#outputs.push({ kind: 'event', event: { name: 'up' } })
     void now
@@ -284,7 +268,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         this.#lastWords.delete(oldest)
         break
       }
-    this.#forgetHalfOpen(session)
+    this.#halfOpen.forget(session)
     if (this.#stopped) return
     if (this.#isUp && ![...this.#sessions.values()].some(({ state }) => state === 'established')) {
       this.#isUp = false
@@ -426,9 +410,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       this.counters.add('ike.init')
       return
     }
-    const peer = `${remote.address}`
-    const key = `${keyOf(header.initiatorSpi)} ${peer} ${remote.port}`
-    const before = this.#halfOpen.get(key)
+    const before = this.#halfOpen.find(header.initiatorSpi, remote)
     if (before !== undefined) {
       // RFC 7296 section 2.1: the same request, the same answer.
       if (same(before.request, bytes)) this.#transmit(local, remote, before.answer)
@@ -446,14 +428,12 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       this.counters.add('ike.policy')
       return
     }
-    const ofPeer = this.#halfOpenOf.get(peer) ?? 0
     const proved = this.#isProved(payloads, header, remote, now)
-    const crowded = this.#halfOpen.size >= COOKIE_FROM || ofPeer >= COOKIE_FROM_PEER
-    if (crowded && !proved) {
+    if (!proved && this.#halfOpen.isCrowded(remote)) {
       this.#demandCookie(header, payloads, local, remote, now)
       return
     }
-    if (this.#halfOpen.size >= HALF_OPEN_MAX || ofPeer >= HALF_OPEN_MAX_PEER) {
+    if (this.#halfOpen.isFull(remote)) {
       this.counters.add('ike.halfOpen')
       return
     }
@@ -478,37 +458,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       )
     if (answer.session !== undefined) {
       this.#sessions.set(keyOf(answer.session.ownSpi), answer.session)
-      this.#halfOpen.set(key, { session: answer.session, peer, request: bytes, answer: answer.bytes })
-      this.#halfOpenKeys.set(answer.session, key)
-      this.#halfOpenOf.set(peer, ofPeer + 1)
+      this.#halfOpen.add(answer.session, remote, bytes, answer.bytes)
     }
     this.#transmit(local, remote, answer.bytes)
     this.#sent(answer.bytes, header.initiatorSpi, local, remote, policy, now)
-  }
-
-  #forgetHalfOpen(session: Session): void {
-    const key = this.#halfOpenKeys.get(session)
-    const half = key === undefined ? undefined : this.#halfOpen.get(key)
-    if (key === undefined || half === undefined) return
-    this.#halfOpenKeys.delete(session)
-    this.#halfOpen.delete(key)
-    const left = (this.#halfOpenOf.get(half.peer) ?? 1) - 1
-    if (left > 0) this.#halfOpenOf.set(half.peer, left)
-    else this.#halfOpenOf.delete(half.peer)
-  }
-
-  #secrets(now: Instant): { version: number; secret: Uint8Array; before: Uint8Array } {
-    const fresh = (): Uint8Array => this.#options.random.fill(new Uint8Array(32))
-    if (this.#cookie === undefined)
-      this.#cookie = { version: 0, secret: fresh(), before: fresh(), since: now }
-    else if (now - this.#cookie.since >= COOKIE_SECRET_MICROSECONDS)
-      this.#cookie = {
-        version: (this.#cookie.version + 1) & 0xff,
-        secret: fresh(),
-        before: this.#cookie.secret,
-        since: now,
-      }
-    return this.#cookie
   }
 
   /** Whether the request carries a cookie of ours. */
@@ -516,11 +469,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     const cookie = findNotify(payloads, NotifyType.cookie)?.data
     const nonce = findPayload(payloads, 'Nonce')?.data
     if (cookie === undefined || nonce === undefined) return false
-    const { version, secret, before } = this.#secrets(now)
-    const right = [
-      makeCookie(secret, version, nonce, remote, header.initiatorSpi),
-      makeCookie(before, (version - 1) & 0xff, nonce, remote, header.initiatorSpi),
-    ].some((ours) => cookie.length === ours.length && constantTimeEqual(cookie, 0, ours, 0, ours.length))
+    const right = this.#cookies.isOurs(cookie, nonce, remote, header.initiatorSpi, now)
     if (!right) this.counters.add('ike.cookie')
     return right
   }
@@ -535,8 +484,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     this.counters.add('ike.cookie.demanded')
     const nonce = findPayload(payloads, 'Nonce')?.data
     if (nonce === undefined) return
-    const { version, secret } = this.#secrets(now)
-    const cookie = makeCookie(secret, version, nonce, remote, header.initiatorSpi)
+    const cookie = this.#cookies.make(nonce, remote, header.initiatorSpi, now)
     this.#refuse(header, notify(NotifyType.cookie, cookie), local, remote)
   }
 
@@ -623,7 +571,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     }
   }
 
-  /** Policies last: what they lead into stands by then. */
+  /** Tells what policies there are, where that has changed. */
   #settle(): void {
     if (!this.#policiesDirty) return
     this.#policiesDirty = false
@@ -635,39 +583,12 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     // Before the paths that it names: what came by one in between would belong to no policy.
     const first = this.#outputs.findIndex(({ kind }) => kind === 'install')
     const at = first < 0 ? this.#outputs.length : first
-    this.#outputs.splice(at, 0, { kind: 'policies', policies: this.#policies() })
+    this.#outputs.splice(at, 0, {
+      kind: 'policies',
+      policies: policyList(this.#sessions.values(), this.#options.policies),
+    })
     this.#outputs.push(...this.#afterPolicies)
     this.#afterPolicies = []
-  }
-
-  /** Flows of a policy with one peer are closed while no child stands; children's own selectors lead into their paths. */
-  #policies(): PolicySpec[] {
-    const byKey = new Map<string, PolicySpec>()
-    const add = (policy: PolicySpec): void => {
-      const { paths, where, ...rest } = policy
-      const key = JSON.stringify(rest, (_name, value: unknown) =>
-        value instanceof Uint8Array ? hexOf(value, 0, value.length) : value,
-      )
-      const before = byKey.get(key)
-      byKey.set(key, {
-        ...rest,
-        paths: [...new Set([...(before?.paths ?? []), ...paths])],
-        ...(where === undefined ? {} : { where }),
-      })
-    }
-    for (const session of this.#sessions.values()) for (const policy of session.policies()) add(policy)
-    for (const { flows, peer, where } of this.#options.policies)
-      if (peer.length === 8 * peer.address.bytes.length)
-        // From an address that nobody has nothing comes; with one it is a flow like others.
-        for (const { local, remote, dynamic } of flows)
-          if (dynamic === undefined)
-            for (const policy of policiesOf([local], [remote], [], where)) add(policy)
-    for (const session of this.#sessions.values())
-      if (session.assigned !== undefined)
-        for (const { local, remote, dynamic } of flowsOf(session))
-          if (dynamic === undefined)
-            for (const policy of policiesOf([local], [remote], [], session.policy.where)) add(policy)
-    return [...byKey.values()]
   }
 }
 
