@@ -5,8 +5,8 @@
  */
 import { readUint32, writeUint32 } from '../../base/index.js'
 import { constantTimeEqual } from '../../crypto/constant-time.js'
-import { encryptionAlgorithm, ICV_LENGTH_MAX, macAlgorithm, splitKeyMaterial } from '../../crypto/names.js'
-import type { AeadContext, CipherContext, CryptoProvider, MacContext } from '../../crypto/provider.js'
+import { ICV_LENGTH_MAX } from '../../crypto/names.js'
+import type { CryptoProvider } from '../../crypto/provider.js'
 import { AH_HEADER_LENGTH, ahLength } from '../../wire/ah.js'
 import { zeroMutable } from '../../wire/ah-fields.js'
 import { ESP_HEADER_LENGTH, ESP_TRAILER_LENGTH } from '../../wire/esp.js'
@@ -14,6 +14,7 @@ import { ipv4 } from '../../wire/ipv4.js'
 import { ipv6 } from '../../wire/ipv6.js'
 import type { IcvVerdict, OpenedEsp, Opener, Sealed, VerifiedAh } from '../opener.js'
 import type { SaKeys } from './esp-sa.js'
+import { GivenSuite } from './given-suite.js'
 import { addressPattern, type BytePattern, matches, spiPattern } from './pattern.js'
 import { SequenceNumbers } from './sequence.js'
 
@@ -23,48 +24,19 @@ export interface EspOpenerOptions {
 }
 
 /** One record with its contexts, which are made when they are first needed. */
-class KeyedSa {
+class KeyedSa extends GivenSuite {
   readonly keys: SaKeys
-  readonly suite: string
   readonly source: BytePattern
   readonly destination: BytePattern
   readonly spi: BytePattern
-  readonly ivLength: number
-  readonly icvLength: number
-  readonly salt: Uint8Array
-  readonly aead: AeadContext | undefined
-  /** The cipher; of a counter-mode AEAD its keystream alone, for what is shown unverified. */
-  readonly cipher: CipherContext | undefined
-  readonly mac: MacContext | undefined
 
   constructor(keys: SaKeys, provider: CryptoProvider) {
+    super(keys, provider)
+    const { family } = keys
     this.keys = keys
-    const { encryption, integrity, family } = keys
     this.source = addressPattern(keys.source, family)!
     this.destination = addressPattern(keys.destination, family)!
     this.spi = spiPattern(keys.spi)!
-    this.suite = integrity === undefined ? encryption : `${encryption} with ${integrity}`
-    const algorithm = encryptionAlgorithm(encryption)
-    this.ivLength = algorithm.ivLength
-    const { key, salt } =
-      encryption === 'ENCR_NULL' || keys.unsupported !== undefined
-        ? { key: new Uint8Array(0), salt: new Uint8Array(0) }
-        : splitKeyMaterial(algorithm, keys.encryptionKey)
-    this.salt = salt
-    if (keys.unsupported === undefined) {
-      this.mac = integrity === undefined ? undefined : provider.mac(integrity, keys.integrityKey)
-      if (algorithm.kind === 'aead') this.aead = provider.aead(algorithm.name, key)
-      if (encryption.startsWith('ENCR_AES_GCM') || encryption.startsWith('ENCR_AES_CCM'))
-        this.cipher = provider.cipher('ENCR_AES_CTR', key)
-      else if (algorithm.kind === 'cipher' && algorithm.name !== 'ENCR_NULL')
-        this.cipher = provider.cipher(algorithm.name, key)
-    }
-    this.icvLength =
-      algorithm.kind === 'aead'
-        ? algorithm.icvLength
-        : integrity === undefined
-          ? (keys.uncheckedIcv ?? 0)
-          : macAlgorithm(integrity).icvLength
   }
 
   /** Undefined: the record has `*` in it. */
@@ -74,12 +46,6 @@ class KeyedSa {
 
   get isChecked(): boolean {
     return this.aead !== undefined || this.mac !== undefined
-  }
-
-  destroy(): void {
-    this.aead?.destroy()
-    this.cipher?.destroy()
-    this.mac?.destroy()
   }
 }
 
@@ -217,16 +183,6 @@ export class EspOpener implements Opener {
   }
 }
 
-/** IV of a CBC cipher, or the first counter block: RFC 3686 section 4, NIST SP 800-38D for GCM, RFC 3610 for CCM. */
-function counterBlock({ keys, salt }: KeyedSa, iv: Uint8Array): Uint8Array {
-  const { encryption } = keys
-  if (encryption === 'ENCR_AES_CTR') return Uint8Array.of(...salt, ...iv, 0, 0, 0, 1)
-  // GCM: block 1 makes the ICV, the text begins with 2. CCM: four bytes of length (flags 3), the text begins with 1.
-  if (encryption.startsWith('ENCR_AES_GCM')) return Uint8Array.of(...salt, ...iv, 0, 0, 0, 2)
-  if (encryption.startsWith('ENCR_AES_CCM')) return Uint8Array.of(3, ...salt, ...iv, 0, 0, 0, 1)
-  return iv
-}
-
 /** RFC 4106 section 5: associated data is SPI and number, with the high half between them where they are extended. */
 function aeadOpened(
   sa: KeyedSa,
@@ -258,6 +214,6 @@ function decrypted(sa: KeyedSa, { bytes, start, end }: Sealed): Uint8Array {
   const copy = bytes.slice()
   const ivAt = start + ESP_HEADER_LENGTH
   const iv = bytes.subarray(ivAt, ivAt + sa.ivLength)
-  sa.cipher?.decrypt(copy, ivAt + sa.ivLength, end - sa.icvLength, counterBlock(sa, iv))
+  sa.cipher?.decrypt(copy, ivAt + sa.ivLength, end - sa.icvLength, sa.firstBlock(iv))
   return copy
 }

@@ -6,73 +6,30 @@
  * the border of two can be followed. Only authentic ones are, where the ICV can be checked.
  */
 import { readUint16, readUint32 } from '../../base/index.js'
-import { encryptionAlgorithm, macAlgorithm, splitKeyMaterial } from '../../crypto/names.js'
-import type { AeadContext, CipherContext, CryptoProvider, MacContext } from '../../crypto/provider.js'
+import type { CryptoProvider } from '../../crypto/provider.js'
 import { hexOf } from '../../wire/field.js'
 import { IKE_FLAG_INITIATOR, IKE_FLAG_RESPONSE, IKE_HEADER_LENGTH, ike } from '../../wire/ike/index.js'
 import { joined } from '../../wire/ike/payloads.js'
 import type { OpenedIke, Opener, SealedIke } from '../opener.js'
 import type { EspOpenerOptions } from './esp-opener.js'
+import { GivenSuite } from './given-suite.js'
 import type { IkeSaKeys } from './ikev2-table.js'
 
 /** One direction of one SA. */
-class Direction {
-  readonly suite: string
-  readonly ivLength: number
-  readonly icvLength: number
-  readonly blockLength: number
-  readonly aead: AeadContext | undefined
-  /** Of a counter-mode AEAD its keystream alone, for what is shown unverified. */
-  readonly cipher: CipherContext | undefined
-  readonly mac: MacContext | undefined
-  readonly salt: Uint8Array
+class Direction extends GivenSuite {
   readonly keys: IkeSaKeys
 
   constructor(keys: IkeSaKeys, which: 0 | 1, provider: CryptoProvider) {
+    const { encryption, integrity, uncheckedIcv } = keys
+    const [encryptionKey, integrityKey] = [keys.encryptionKeys[which], keys.integrityKeys[which]]
+    super({ encryption, encryptionKey, integrity, integrityKey, uncheckedIcv }, provider)
     this.keys = keys
-    const { encryption, integrity } = keys
-    const algorithm = encryptionAlgorithm(encryption)
-    this.suite = integrity === undefined ? encryption : `${encryption} with ${integrity}`
-    this.ivLength = algorithm.ivLength
-    this.blockLength = algorithm.blockLength
-    const { key, salt } =
-      encryption === 'ENCR_NULL'
-        ? { key: new Uint8Array(0), salt: new Uint8Array(0) }
-        : splitKeyMaterial(algorithm, keys.encryptionKeys[which])
-    this.salt = salt
-    this.mac = integrity === undefined ? undefined : provider.mac(integrity, keys.integrityKeys[which])
-    if (algorithm.kind === 'aead') this.aead = provider.aead(algorithm.name, key)
-    if (encryption.startsWith('ENCR_AES_GCM') || encryption.startsWith('ENCR_AES_CCM'))
-      this.cipher = provider.cipher('ENCR_AES_CTR', key)
-    else if (algorithm.kind === 'cipher' && algorithm.name !== 'ENCR_NULL')
-      this.cipher = provider.cipher(algorithm.name, key)
-    this.icvLength =
-      algorithm.kind === 'aead'
-        ? algorithm.icvLength
-        : integrity === undefined
-          ? (keys.uncheckedIcv ?? 0)
-          : macAlgorithm(integrity).icvLength
   }
 
   /** Decrypts `[at, end)` of `bytes` in place; `at` is where the IV begins. */
   decrypt(bytes: Uint8Array, at: number, end: number): void {
     const start = at + this.ivLength
-    this.cipher?.decrypt(bytes, start, end, this.#counterBlock(bytes.subarray(at, start)))
-  }
-
-  /** RFC 5282 sections 3 and 4, RFC 5930 section 3: as in ESP. */
-  #counterBlock(iv: Uint8Array): Uint8Array {
-    const { encryption } = this.keys
-    if (encryption === 'ENCR_AES_CTR') return Uint8Array.of(...this.salt, ...iv, 0, 0, 0, 1)
-    if (encryption.startsWith('ENCR_AES_GCM')) return Uint8Array.of(...this.salt, ...iv, 0, 0, 0, 2)
-    if (encryption.startsWith('ENCR_AES_CCM')) return Uint8Array.of(3, ...this.salt, ...iv, 0, 0, 0, 1)
-    return iv
-  }
-
-  destroy(): void {
-    this.aead?.destroy()
-    this.cipher?.destroy()
-    this.mac?.destroy()
+    this.cipher?.decrypt(bytes, start, end, this.firstBlock(bytes.subarray(at, start)))
   }
 }
 
