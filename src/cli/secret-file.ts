@@ -8,11 +8,15 @@ export function checkSecret(path: string, where: string): number {
   const { mode, uid } = statSync(path)
   checkSecretMode(path, mode, where)
   if (uid !== 0 && uid !== process.getuid?.())
-    throw new WarrenError('CONFIG_PERMISSIONS', `${path}: owner not root or current user`, {
-      where,
-      found: `owner ${uid}`,
-      expected: 'root',
-      mend: `chown root ${path}`,
-    })
+    throw new WarrenError(
+      'CONFIG_PERMISSIONS',
+      `${where === path ? '' : `${path}: `}owner not root or current user`,
+      {
+        where,
+        found: `owner ${uid}`,
+        expected: 'root',
+        mend: `chown root ${path}`,
+      },
+    )
   return mode
 }

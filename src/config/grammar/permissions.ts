@@ -7,7 +7,9 @@ import { WarrenError } from '../../base/index.js'
  */
 export function checkSecretMode(file: string, mode: number, where: string = file): void {
   if ((mode & 0o037) === 0) return
-  throw new WarrenError('CONFIG_PERMISSIONS', `${file}: group/world readable/writeable`, {
+  // The place names the file already, unless it is the line of another file that leads to this one.
+  const named = where === file ? '' : `${file}: `
+  throw new WarrenError('CONFIG_PERMISSIONS', `${named}group/world readable/writeable`, {
     where,
     found: `mode ${(mode & 0o777).toString(8).padStart(4, '0')}`,
     expected: '0600',

@@ -435,7 +435,11 @@ test('algorithms are those of the registry, with the same key lengths', () => {
 test('a file with secrets must not be readable by others', () => {
   for (const mode of [0o600, 0o400, 0o640, 0o100600]) checkSecretMode('f', mode)
   for (const mode of [0o644, 0o604, 0o620, 0o660, 0o610, 0o602, 0o100644])
-    assert.throws(() => checkSecretMode('f', mode), /f: group\/world readable\/writeable.*chmod 600 f/)
+    assert.throws(
+      () => checkSecretMode('f', mode),
+      /^WarrenError: f: group\/world readable\/writeable: .*chmod 600 f/,
+    )
+  assert.throws(() => checkSecretMode('f', 0o644, 'g:1'), /^WarrenError: g:1: f: group\/world/)
   assert.throws(() => parse(SA, { mode: 0o644 }), { code: 'CONFIG_PERMISSIONS' })
   assert.equal(parse(SA, { mode: 0o600 }).sas.length, 2)
 })

@@ -26,7 +26,7 @@ import {
   parseIkePayloads,
 } from '../../wire/ike/index.js'
 import type { EncryptedPayloads } from './encrypted.js'
-import { Reassembly } from './fragments.js'
+import { type FragmentBudget, Reassembly } from './fragments.js'
 
 /** RFC 7296 section 2.4: at least a dozen times over several minutes is advice; these are the daemons' own habits. */
 export const RETRANSMIT_FIRST: Duration = seconds(2)
@@ -55,6 +55,8 @@ export interface ChannelOptions {
   readonly counters: Counters
   /** Bytes of the largest message that goes whole; absent: the peer takes no fragments. */
   fragmentSize?: number
+  /** What fragments are counted against while the peer has not proved who it is. */
+  fragmentBudget?(): FragmentBudget | undefined
   transmit(bytes: Uint8Array, now: Instant): void
   /**
    * A request of the peer: its payloads, authentic. Gives those of the answer, or undefined: the answer comes later by
@@ -247,7 +249,8 @@ export class Channel {
     if (payload.kind === 'SKF') {
       if (!isResponse && payload.number === 1) this.#firstTail = tail
       const reassembly = isResponse ? this.#responses : this.#requests
-      const outcome = reassembly.add(messageId, payload.number, payload.total, first, plain)
+      const budget = this.options.fragmentBudget?.()
+      const outcome = reassembly.add(messageId, payload.number, payload.total, first, plain, budget)
       if (outcome === 'more') return undefined
       if ('dropped' in outcome) return outcome.dropped
       first = outcome.first

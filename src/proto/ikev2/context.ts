@@ -3,6 +3,7 @@ import type { Counters, Instant, IpAddress, Random, TimerQueue } from '../../bas
 import type { CryptoProvider, PrivateKey, PublicKey } from '../../crypto/index.js'
 import type { PathSpec } from '../machine.js'
 import type { AddressPool } from './address-pool.js'
+import type { FragmentBudget } from './fragments.js'
 import type { Identity } from './identity.js'
 import type { ConfigurationValue, IkePolicy } from './policy.js'
 
@@ -97,6 +98,8 @@ export interface IkeContext {
   readonly provider: CryptoProvider
   readonly credentials: Credentials
   readonly pool: AddressPool
+  /** Of all peers that have not proved who they are. */
+  readonly unprovedFragments: FragmentBudget
   /** A message of IKE: the marker of port 4500 is put before it by whoever carries this out. */
   transmit(local: Endpoint, remote: Endpoint, bytes: Uint8Array): void
   install(path: PathSpec): void

@@ -37,6 +37,7 @@ import {
 } from './context.js'
 import { Cookies } from './cookies.js'
 import { authenticate } from './establish.js'
+import { FragmentBudget } from './fragments.js'
 import { HalfOpenTable } from './half-open.js'
 import { formatIdentity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, notify } from './init.js'
@@ -98,6 +99,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         rawEncoding: () => this.#options.credentials.rawEncoding?.(),
       },
       pool: new AddressPool(options.random),
+      unprovedFragments: new FragmentBudget(),
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
       install: (path) => this.#outputs.push({ kind: 'install', path }),
       remove: (pathId) => this.#outputs.push({ kind: 'remove', pathId }),

@@ -178,6 +178,7 @@ export class Session {
         ...(options.peerFragments && policy.fragmentation
           ? { fragmentSize: FRAGMENT_SIZE[local.address.family] }
           : {}),
+        fragmentBudget: () => (this.state === 'half-open' ? context.unprovedFragments : undefined),
         transmit: (bytes, at) => this.#transmit(bytes, at),
         request: (exchange, payloads, at) => this.#request(exchange, payloads, at),
         alive: (at) => this.#heard(at),
