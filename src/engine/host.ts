@@ -93,12 +93,24 @@ export interface HostInterface {
   destroy(): void
 }
 
+/** An address of the host's own. `loopback`, `tunnel`: of an interface that leads nowhere else, or into what is inside. */
+export interface LocalAddress {
+  readonly address: IpAddress
+  readonly place: 'link' | 'loopback' | 'tunnel'
+}
+
 export interface Host {
   readonly name: string
   readonly random: Random
   now(): Instant
   /** Whether an address is one of the host's own. Only of hosts whose interfaces take policies. */
   isLocal?(address: IpAddress): boolean
+  /** Those that stand now; a host whose addresses never change by themselves has not these three. */
+  addresses?(): readonly LocalAddress[]
+  /** Where the host would send from to reach an address, asked past all policies; undefined: no way leads there. */
+  sourceFor?(remote: IpAddress): IpAddress | undefined
+  /** Addresses, routes or interfaces are others than before, perhaps; returns what ends it. */
+  onNetworkChange?(listener: () => void): () => void
   createInterface(spec: InterfaceSpec): HostInterface
   transmit(datagram: Datagram): void
   /**

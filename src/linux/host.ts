@@ -14,13 +14,14 @@ import {
   type Random,
   WarrenError,
 } from '../base/index.js'
-import type { Host, HostInterface, InterfaceSpec } from '../engine/host.js'
+import type { Host, HostInterface, InterfaceSpec, LocalAddress } from '../engine/host.js'
 import { auditLine } from '../engine/index.js'
 import type { Datagram, PathSpec, PolicySpec } from '../proto/machine.js'
 import { sumDrops, sumStatus } from './counts.js'
 import { libc } from './ffi.js'
 import { type InterfaceOwner, LinuxInterface, type PathHooks } from './interface.js'
 import type { FromWorker, PathCounts } from './messages.js'
+import { NetworkState } from './network-state.js'
 import { PolicyGate } from './policy-gate.js'
 import { UdpPort } from './port.js'
 import { transformsFor } from './queues.js'
@@ -80,6 +81,8 @@ export class LinuxHost implements Host {
   readonly #carriers: CarrierSockets
   /** UDP ports where anybody is heard. */
   readonly #ports = new Map<string, UdpPort>()
+  /** Who is told of changes of addresses and routes. */
+  readonly #network: NetworkState
   /** Of interfaces with policies. */
   readonly #gates = new Map<number, PolicyGate>()
   /** What policies cover stays closed at the end. */
@@ -108,8 +111,16 @@ export class LinuxHost implements Host {
     this.#limit = Math.max(1, options.workers ?? defaultWorkers())
     // A thread costs some 20 MB: an only tunnel gets several when they are asked for.
     this.#queues = options.workers === undefined ? 1 : this.#limit
+    this.#network = new NetworkState(
+      () => this.#routes(),
+      () => {
+        for (const [id, gate] of this.#gates) this.#tellNetwork(id, gate)
+      },
+      (line) => options.log?.(line),
+    )
     this.#workers = new PlaneWorkers({
       limit: this.#limit,
+      watch: () => this.#network.open(),
       hear: (message, worker) => this.#hear(message, worker),
       failed: (error) => {
         for (const { done } of this.#waiting.values()) done()
@@ -188,6 +199,20 @@ export class LinuxHost implements Host {
 
   isLocal(address: IpAddress): boolean {
     return this.#routes().routeTo(address)?.type === RTN_LOCAL
+  }
+
+  addresses(): LocalAddress[] {
+    const own = new Set([...this.#interfaces.values()].map(({ index }) => index))
+    return this.#network.addresses(own)
+  }
+
+  sourceFor(remote: IpAddress): IpAddress | undefined {
+    return this.#routes().routeTo(remote, Steering.mark)?.source
+  }
+
+  /** Throws `WarrenError` LINUX_* where the kernel does not tell. */
+  onNetworkChange(listener: () => void): () => void {
+    return this.#network.listen(listener)
   }
 
   transmit(datagram: Datagram): void {
@@ -309,6 +334,7 @@ export class LinuxHost implements Host {
       })
       this.#gates.set(id, gate)
       gate.hears(this.#portList())
+      this.#tellNetwork(id, gate)
     }
     // The data plane first: what comes by a path that has just been made is not to wait for the kernel. Nothing is steered
     // to it by that alone.
@@ -319,6 +345,11 @@ export class LinuxHost implements Host {
       this.#workers.postTo(id, { kind: 'policies', interfaceId: id, policies: gate.policies })
       throw error
     }
+  }
+
+  #tellNetwork(id: number, gate: PolicyGate): void {
+    const made = this.#interfaces.get(id)
+    if (made !== undefined) gate.network(this.#network.textFor(made.index))
   }
 
   #setRunning(id: number, running: boolean): void {
@@ -471,6 +502,9 @@ export class LinuxHost implements Host {
         }
         return
       }
+      case 'network':
+        this.#network.changed()
+        return
       case 'stopped':
         return
     }
@@ -483,6 +517,7 @@ export class LinuxHost implements Host {
     this.#carriers.clear()
     for (const port of this.#ports.values()) port.close()
     this.#ports.clear()
+    this.#network.close()
     this.#netlink?.close()
     this.#netlink = undefined
   }

@@ -109,6 +109,8 @@ export type FromWorker =
     }
   /** The interface was removed by somebody else; its descriptors are not touched any more. */
   | { readonly kind: 'lost'; readonly id: number; readonly reason: string; readonly fds: readonly number[] }
+  /** Addresses, links or routes of this machine. */
+  | { readonly kind: 'network' }
   | { readonly kind: 'stopped' }
 
 export interface WorkerData {
@@ -116,6 +118,8 @@ export interface WorkerData {
   readonly wakeFd: number
   /** One int32 shared with the main thread: control messages that it has not taken yet. */
   readonly pendingControl: SharedArrayBuffer
+  /** Where the kernel tells of changes of addresses and routes: one thread has it. */
+  readonly watchFd?: number
 }
 
 /** Control messages under way to the main thread; more are dropped and counted `control.queue`. */

@@ -37,6 +37,8 @@ import type { RouteLookup } from './source-filter.js'
 const LOOP_CHECK_MS = 1000
 /** Paths whose lifetimes are looked at a round; the others have their turn in the next. */
 const LIFETIMES_A_ROUND = 64
+/** The wake descriptor and the watched one. */
+const FIXED_FDS = 2
 /** Enough to know what one costs: half a millisecond. */
 const MEASURED_LOOKS = 200
 
@@ -48,6 +50,8 @@ export interface PlaneEvents {
   reached(path: PlanePath, lifetime: ReachedLifetime): void
   /** The interface was removed by somebody else. */
   lost(id: number, reason: string, fds: readonly number[]): void
+  /** There is something to read from the descriptor that is watched. */
+  watched?(): void
 }
 
 export class DataPlane {
@@ -63,7 +67,9 @@ export class DataPlane {
   readonly #crypto: CryptoProvider
   readonly #interfaces = new Map<number, PlaneInterface>()
   readonly #carriers = new Map<number, Carrier>()
-  /** What stands at each place of the poll table, behind the wake descriptor. */
+  /** Below zero: none, and poll(2) passes it over. */
+  readonly #watchFd: number
+  /** What stands at each place of the poll table, behind the wake descriptor and the watched one. */
   #polled: (PlaneInterface | Carrier)[] = []
   /** Paths with SAs. */
   readonly #keyed: PlanePath[] = []
@@ -76,8 +82,9 @@ export class DataPlane {
   #worked = false
   #lastMs = 0
 
-  constructor(wakeFd: number, lookup: RouteLookup, events: PlaneEvents) {
+  constructor(wakeFd: number, lookup: RouteLookup, events: PlaneEvents, watchFd = -1) {
     this.#wakeFd = wakeFd
+    this.#watchFd = watchFd
     this.#lookup = lookup
     this.#events = events
     this.#patience = new Patience(this.#measureLook())
@@ -186,9 +193,10 @@ export class DataPlane {
     this.#lastMs = nowMs
     if (nowMs >= this.#loopsUntil) this.#findLoops(nowMs)
     if ((view.getUint16(pollFds + 6, LITTLE_ENDIAN) & POLLIN) !== 0) this.#takeWake()
+    if (view.getUint16(pollFds + POLLFD_LENGTH + 6, LITTLE_ENDIAN) !== 0) this.#events.watched?.()
     const polled = this.#polled
     for (let i = 0; i < polled.length; i++) {
-      const events = view.getUint16(pollFds + (i + 1) * POLLFD_LENGTH + 6, LITTLE_ENDIAN)
+      const events = view.getUint16(pollFds + (i + FIXED_FDS) * POLLFD_LENGTH + 6, LITTLE_ENDIAN)
       if (events === 0) continue
       const side = polled[i]!
       if (!(side instanceof PlaneInterface)) this.#inbound.turn(side, nowMs)
@@ -203,7 +211,7 @@ export class DataPlane {
   /** poll(2); after work it is looked some times more before the thread sleeps. */
   #wait(fds: number, timeoutMs: number): number {
     const c = this.#c
-    const count = this.#polled.length + 1
+    const count = this.#polled.length + FIXED_FDS
     const looks = this.#worked ? this.#patience.looks(this.#lastMs) : 0
     for (let i = 0; i < looks; i++) {
       const ready = c.poll(fds, count, 0)
@@ -251,8 +259,8 @@ export class DataPlane {
     this.#polled = [
       ...[...this.#carriers.values()].filter(({ spec }) => spec.sendOnly !== true),
       ...this.#interfaces.values(),
-    ].slice(0, POLL_LIMIT - 1)
-    const fds = [this.#wakeFd, ...this.#polled.map((side) => side.spec.fd)]
+    ].slice(0, POLL_LIMIT - FIXED_FDS)
+    const fds = [this.#wakeFd, this.#watchFd, ...this.#polled.map((side) => side.spec.fd)]
     for (const [i, fd] of fds.entries()) {
       view.setInt32(pollFds + i * POLLFD_LENGTH, fd, LITTLE_ENDIAN)
       view.setUint32(pollFds + i * POLLFD_LENGTH + 4, POLLIN, LITTLE_ENDIAN)

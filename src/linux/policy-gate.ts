@@ -17,6 +17,8 @@ export class PolicyGate {
   readonly #steering: Steers
   readonly #standing = new Map<string, Carrier>()
   #policies: readonly PolicySpec[] = []
+  /** Whether the interface is up, and the machine's addresses, as text. */
+  #network = ''
   /** Where anybody may speak to us in clear. */
   #ports: readonly CarrierPorts[] = []
   #applied = ''
@@ -74,6 +76,12 @@ export class PolicyGate {
     this.#follow()
   }
 
+  /** What the kernel has forgotten with an interface that was down, and what sources are preferred, is told anew. */
+  network(state: string): void {
+    this.#network = state
+    this.#follow()
+  }
+
   /** What the guard has dropped, by reason. */
   drops(): Record<string, number> {
     return this.#steering.drops()
@@ -119,7 +127,7 @@ export class PolicyGate {
     this.#applied = state
   }
 
-  /** What the kernel is told beside the policies: whether those that may go in clear do, and who carries. */
+  /** What the kernel is told beside the policies: whether those that may go in clear do, who carries, and what it has. */
   #state(): string {
     const open = this.#policies.map(({ action, paths }) =>
       action === 'use' ? Number(paths.some((id) => this.#standing.has(id))) : '',
@@ -127,7 +135,7 @@ export class PolicyGate {
     const carriers = this.#carriers().map(({ protocol, local, remote, localPort, remotePort }) =>
       [protocol, local, remote, localPort, remotePort].join(' '),
     )
-    return `${open.join('')} ${carriers.sort().join(';')}`
+    return `${open.join('')} ${carriers.sort().join(';')} ${this.#network}`
   }
 
   /** ESP and AH pass the guard always. */

@@ -37,11 +37,14 @@ const IFLA_AF_SPEC = 26
 const IFLA_INET6_ADDR_GEN_MODE = 8
 const IN6_ADDR_GEN_MODE_NONE = 1
 const IFF_UP = 1
+const IFF_LOOPBACK = 8
 const IFINFO_LENGTH = 16
 
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
 const IFA_F_NODAD = 0x02
+const IFA_F_DADFAILED = 0x08
+const IFA_F_TENTATIVE = 0x40
 const IFADDR_LENGTH = 8
 
 const RTA_DST = 1
@@ -69,6 +72,8 @@ export interface LinkInfo {
   readonly name: string
   readonly mtu: number
   readonly up: boolean
+  /** Nothing of it leaves the machine. */
+  readonly loopback?: true
   readonly mac?: MacAddress
   /** Index of the bridge (or bond) that it is a port of. */
   readonly master?: number
@@ -174,6 +179,7 @@ export function decodeLink({ body }: NetlinkMessage): LinkInfo {
     name: readText(attributes.get(IFLA_IFNAME) ?? new Uint8Array()),
     mtu: readUint32Native(attributes.get(IFLA_MTU) ?? new Uint8Array(4)),
     up: (readUint32Native(body, 8) & IFF_UP) !== 0,
+    ...((readUint32Native(body, 8) & IFF_LOOPBACK) === 0 ? {} : { loopback: true }),
     ...(mac?.length === 6 ? { mac: new MacAddress(mac.slice()) } : {}),
     ...(master === undefined ? {} : { master: readUint32Native(master) }),
   }
@@ -265,13 +271,15 @@ export class RouteNetlink {
     )
   }
 
-  /** Addresses of an interface, or of all. */
+  /** Addresses of an interface, or of all; of IPv6 those that nobody else was found to have (RFC 4862 section 5.4). */
   addresses(index?: number): { interfaceIndex: number; address: IpAddress; prefixLength: number }[] {
     return this.socket
       .request('list the addresses', RTM_GETADDR, NLM_F_DUMP, new Uint8Array(IFADDR_LENGTH))
       .filter(
         ({ type, body }) =>
-          type === RTM_NEWADDR && (index === undefined || readUint32Native(body, 4) === index),
+          type === RTM_NEWADDR &&
+          (index === undefined || readUint32Native(body, 4) === index) &&
+          (body[0] === AF_INET || (body[2]! & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) === 0),
       )
       .flatMap(({ body }) => {
         const attributes = decodeAttributes(body, IFADDR_LENGTH)

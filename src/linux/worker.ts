@@ -5,30 +5,45 @@
 import { randomInt } from 'node:crypto'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { CONTROL_QUEUE_LIMIT, type FromWorker, type ToWorker, type WorkerData } from './messages.js'
+import { drainNetworkWatch } from './network-watch.js'
 import { DataPlane } from './plane.js'
 import { RouteNetlink } from './rtnetlink.js'
 
 /** How long a poll lasts with nothing to do: what a lost wake-up could cost. */
 const IDLE_MS = 1000
+/** The kernel's own messages are shorter. */
+const WATCH_BUFFER = 32 * 1024
 
-function main(port: NonNullable<typeof parentPort>, { wakeFd, pendingControl }: WorkerData): void {
+function main(
+  port: NonNullable<typeof parentPort>,
+  { wakeFd, pendingControl, watchFd = -1 }: WorkerData,
+): void {
   const pending = new Int32Array(pendingControl)
   const routes = new RouteNetlink()
+  const news = new Uint8Array(WATCH_BUFFER)
   const post = (message: FromWorker): void => port.postMessage(message)
-  const plane = new DataPlane(wakeFd, (address, mark) => routes.routeTo(address, mark), {
-    control(path, payload, ttl, trafficClass) {
-      if (Atomics.load(pending, 0) >= CONTROL_QUEUE_LIMIT) return false
-      Atomics.add(pending, 0, 1)
-      const { interfaceId, id: pathId } = path.spec
-      post({ kind: 'control', interfaceId, pathId, payload, ttl, trafficClass })
-      return true
+  const plane = new DataPlane(
+    wakeFd,
+    (address, mark) => routes.routeTo(address, mark),
+    {
+      control(path, payload, ttl, trafficClass) {
+        if (Atomics.load(pending, 0) >= CONTROL_QUEUE_LIMIT) return false
+        Atomics.add(pending, 0, 1)
+        const { interfaceId, id: pathId } = path.spec
+        post({ kind: 'control', interfaceId, pathId, payload, ttl, trafficClass })
+        return true
+      },
+      refused: (packet) => post({ kind: 'refused', packet }),
+      reached({ spec: { interfaceId, id: pathId } }, lifetime) {
+        post({ kind: 'reached', interfaceId, pathId, lifetime })
+      },
+      lost: (id, reason, fds) => post({ kind: 'lost', id, reason, fds }),
+      watched() {
+        if (drainNetworkWatch(watchFd, news)) post({ kind: 'network' })
+      },
     },
-    refused: (packet) => post({ kind: 'refused', packet }),
-    reached({ spec: { interfaceId, id: pathId } }, lifetime) {
-      post({ kind: 'reached', interfaceId, pathId, lifetime })
-    },
-    lost: (id, reason, fds) => post({ kind: 'lost', id, reason, fds }),
-  })
+    watchFd,
+  )
   const release = (fd: number | undefined): void => {
     if (fd !== undefined) post({ kind: 'released', fd })
   }

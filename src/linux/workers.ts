@@ -24,6 +24,8 @@ export interface PlaneWorkersOptions {
   /** At most that many threads: each is started when there is something for it to do. */
   readonly limit: number
   hear(message: FromWorker, worker: number): void
+  /** What the first thread watches beside its packets; asked when that is started. */
+  watch?(): number | undefined
   /** A thread has ended that was not told to. */
   failed(error: WarrenError): void
 }
@@ -39,9 +41,14 @@ class PlaneThread {
     pendingControl: SharedArrayBuffer,
     hear: (message: FromWorker) => void,
     ended: (how: string) => void,
+    watchFd?: number,
   ) {
     this.#wakeFd = check(libc().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'make an eventfd')
-    const workerData: WorkerData = { wakeFd: this.#wakeFd, pendingControl }
+    const workerData: WorkerData = {
+      wakeFd: this.#wakeFd,
+      pendingControl,
+      ...(watchFd === undefined ? {} : { watchFd }),
+    }
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'data plane' })
     this.#worker = worker
     worker.on('message', hear)
@@ -224,6 +231,7 @@ export class PlaneWorkers {
           new WarrenError('LINUX_DATA_PLANE', 'the thread that moves the packets has ended', { found }),
         )
       },
+      worker === 0 ? this.#options.watch?.() : undefined,
     )
     this.#threads.push(thread)
     this.#loads.push(0)
