@@ -90,6 +90,8 @@ describe('offloads of a tunnel’s interface', { skip: missing('iperf3', 'ping',
       )
       started.push(await startWarren(net, net.name(end), [toml]))
     }
+    // Until its addresses are proved unique (RFC 4862 section 5.4), the kernel takes another interface's as source.
+    for (const end of [a, b]) run(end, 'while ip -6 addr show dev t0 | grep -q tentative; do sleep 0.1; done')
   }
 
   async function serve(host: string): Promise<void> {
