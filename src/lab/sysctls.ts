@@ -170,5 +170,23 @@ function entriesOf(machine: LabMachine): Sysctl[] {
       255,
     ),
     variable('net.inet6.ip6.redirect', 1),
+    soiiKey(),
   ]
+}
+
+/** What rc(8) makes at the first boot, for addresses of its own making (RFC 7217): those of the lab come from the MAC. */
+function soiiKey(): Sysctl {
+  let key = '0'.repeat(32)
+  return {
+    name: 'net.inet6.ip6.soiikey',
+    read: () => key,
+    write: (text) => {
+      if (!/^[0-9a-f]{32}$/i.test(text))
+        throw new WarrenError('LAB_SYSCTL_VALUE', 'net.inet6.ip6.soiikey', {
+          found: text,
+          expected: '32 hexadecimal digits',
+        })
+      key = text.toLowerCase()
+    },
+  }
 }

@@ -26,6 +26,7 @@ const DAY = 86_400_000
 const PURPOSES = {
   server: ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.17'],
   client: ['1.3.6.1.5.5.7.3.2', '1.3.6.1.5.5.7.3.17'],
+  ocsp: ['1.3.6.1.5.5.7.3.9'],
 } as const
 
 /** When, in milliseconds since 1970, and for how long. */
@@ -40,8 +41,8 @@ export interface HostCertificate extends Validity {
   readonly host: string
   /** SubjectPublicKeyInfo in PEM, as in local.pub. */
   readonly publicKey: string
-  /** Absent: both. */
-  readonly purpose?: 'server' | 'client'
+  /** Absent: server and client. */
+  readonly purpose?: 'server' | 'client' | 'ocsp'
   /** Serial numbers are drawn from it. */
   readonly random: Random
 }

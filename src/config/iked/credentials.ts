@@ -86,6 +86,14 @@ export class IkedCredentials implements Credentials {
     return this.#problems
   }
 
+  /** What is trusted, and what we have to show or know of peers. */
+  get store(): {
+    readonly authorities: readonly Certificate[]
+    readonly certificates: readonly Certificate[]
+  } {
+    return { authorities: this.#authorities, certificates: this.#certificates }
+  }
+
   /** Reads everything again; what peers' keys are is read each time it is asked for, as iked does. */
   reload(): void {
     const problems: CredentialsProblem[] = []

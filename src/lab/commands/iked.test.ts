@@ -145,11 +145,14 @@ test('ikectl: words may be cut short; what it does not know it says, with what i
   const { last } = await running()
   assert.match(
     await last('# on alice\nikectl sh s\n'),
-    /ambiguous argument: s\nvalid commands\/args:\n {2}sa\n {2}stats/,
+    /ambiguous argument: s\nvalid commands\/args:\n {2}ca\n {2}sa\n {2}certstore\n {2}stats/,
   )
   assert.match(await last('# on alice\nikectl sho sa\n'), /^iked_sas: /)
   assert.match(await last('# on alice\nikectl shwo\n'), /unknown argument: shwo.*show/)
-  assert.match(await last('# on alice\nikectl reset\n'), /^valid commands\/args:\n {2}all\n/)
+  assert.match(
+    await last('# on alice\nikectl reset\n'),
+    /^missing argument:\nvalid commands\/args:\n {2}all\n/,
+  )
   assert.match(await last('# on alice\nikectl reload now\n'), /superfluous argument: now/)
   assert.match(
     await last('# on alice\nikectl -q show stats\n'),

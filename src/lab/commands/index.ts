@@ -5,6 +5,7 @@ import { guestCommands } from './guest.js'
 import { ifconfig } from './ifconfig.js'
 import { jot } from './jot.js'
 import { makedev } from './makedev.js'
+import { openssl } from './openssl.js'
 import { pfctl } from './pfctl.js'
 import { rcctl } from './rcctl.js'
 import { newerTunnelMeant } from './slips.js'
@@ -20,6 +21,7 @@ export const commands: ReadonlyMap<string, LabCommand> = new Map<string, LabComm
   ['jot', jot],
   ['ls', ls],
   ['MAKEDEV', makedev],
+  ['openssl', openssl],
   ['pfctl', pfctl],
   ['pkill', pkill],
   ['rcctl', rcctl],

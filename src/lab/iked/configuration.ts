@@ -9,6 +9,7 @@ import {
   mendSlips,
   toIkePolicies,
 } from '../../config/index.js'
+import { formatName } from '../../crypto/index.js'
 import type { LabMachine } from '../machine.js'
 import type { IkedConfiguration } from './daemon.js'
 import { IkedFiles } from './files.js'
@@ -67,6 +68,12 @@ export async function loadIkedConfiguration(
     passive: conf.options.passive,
     decoupled: conf.options.decouple,
     rereadCredentials: () => credentials.reload(),
+    certificateStore: () => {
+      const { authorities, certificates } = credentials.store
+      const lines = (what: string, list: typeof authorities): string[] =>
+        list.map(({ subject }) => `${what}: ${formatName(subject)}`)
+      return [...lines('CA', authorities), ...lines('CERT', certificates)]
+    },
     close: () => files.close(),
     warnings: [...warnings, ...credentials.problems.map(({ text, mend }) => `${text} (${mend})`)],
   }

@@ -22,6 +22,8 @@ export interface IkedConfiguration {
   readonly credentials: Credentials
   /** Reads certificates, authorities and our own key again. */
   readonly rereadCredentials?: () => void
+  /** `show certstore`: a line for each certificate that is trusted or known. */
+  readonly certificateStore?: () => string[]
   /** Called once the daemon has done with it. */
   readonly close?: () => void
   /** `set passive`: waits to be spoken to, whatever the policies say. */
@@ -161,6 +163,10 @@ export class Iked {
   /** `reset ca`: certificates and keys are read again. */
   resetCa(): void {
     this.#configuration.rereadCredentials?.()
+  }
+
+  certificateStore(): string[] {
+    return this.#configuration.certificateStore?.() ?? []
   }
 
   get established(): number {
