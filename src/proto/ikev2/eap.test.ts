@@ -149,7 +149,7 @@ describe('EAP-MSCHAPv2 in IKE_AUTH', () => {
     const one = eapPair(gatewayOf(), clientOf('test', 'password123', { localAuth: psk }))
     const two = eapPair(gatewayOf({ remoteAuth: psk }), clientOf('test', 'password123'))
     for (const [link, reason] of [
-      [one, /the policy wants EAP/],
+      [one, /expected eap of our policy/],
       [two, /the peer sent no AUTH/],
     ] as const) {
       link.start()

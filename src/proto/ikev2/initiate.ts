@@ -24,6 +24,7 @@ import {
 } from '../../wire/ike/index.js'
 import { RETRANSMIT_FIRST, RETRANSMIT_LIMIT } from './channel.js'
 import { type Endpoint, type IkeContext, NAT_PORT, sameEndpoint } from './context.js'
+import { describeSuites, differs, at as placeOf, refusedInit, silence } from './doctor.js'
 import {
   findError,
   findNat,
@@ -36,7 +37,7 @@ import {
   signatureHashes,
 } from './init.js'
 import { deriveIkeKeys } from './keys.js'
-import { meaningOf } from './meanings.js'
+import { GROUP_WORDS } from './names.js'
 import { checkChoice } from './negotiate.js'
 import type { IkePolicy } from './policy.js'
 import { keepFresh, requests } from './rekey.js'
@@ -157,7 +158,10 @@ export class Attempt {
     )
     this.#timer = this.#context.timers.schedule(after(now, wait), (at) => {
       if (this.#attempts < RETRANSMIT_LIMIT) this.#send(at)
-      else this.#fail('the peer does not answer', at)
+      else {
+        const { text, mend } = silence(this.#local, this.#remote, false, this.policy)
+        this.#fail(text, at, mend)
+      }
     })
   }
 
@@ -191,7 +195,13 @@ export class Attempt {
       const wanted = keyExchangeById(readUint16(error.data, 0))?.name
       if (wanted === undefined || !this.#allows(wanted)) {
         const group = readUint16(error.data, 0)
-        this.#fail(`the peer wants group ${group}, which the policy does not allow`, now, 'add it to ikesa')
+        const name = GROUP_WORDS[group] ?? `${group}`
+        const ours = describeSuites(this.policy.ikeSuites, 'ike').replace(/^.*group /, '')
+        this.#fail(
+          `INVALID_KE_PAYLOAD: ${differs('group', `${name}, which the peer wants`, `${ours} of our ikesa`)}`,
+          now,
+          `add group ${name} to ikesa${placeOf(this.policy)}`,
+        )
         return
       }
       this.#exchange.destroy()
@@ -200,7 +210,7 @@ export class Attempt {
       return
     }
     if (error !== undefined) {
-      const { text, mend } = meaningOf(error.type)
+      const { text, mend } = refusedInit(error.type, this.policy)
       this.#fail(text, now, mend)
       return
     }

@@ -87,7 +87,7 @@ describe('two machines', () => {
     link.run(1)
     assert.match(
       link.sides[0].problems().join(),
-      /the peer offers enc aes-256-gcm.*we accept chacha20-poly1305/,
+      /enc: found aes-256-gcm at the peer, expected chacha20-poly1305 of our ikesa/,
     )
     assert.match(link.sides[1].problems().join(), /NO_PROPOSAL_CHOSEN/)
   })

@@ -23,12 +23,11 @@ import {
   wantedTraffic,
 } from './children.js'
 import { flowsOf, grantableFlows } from './configuration.js'
+import { at, describeSelectors, noProposal, noTraffic, refusedChild, wrongMode } from './doctor.js'
 import { findError, findPayload, notify } from './init.js'
 import { deriveChildKeys, type IkeNonces } from './keys.js'
-import { meaningOf } from './meanings.js'
 import { checkChoice, type Mismatch, negotiate } from './negotiate.js'
-import type { Flow } from './policy.js'
-import { formatSelector } from './selectors.js'
+import type { IkePolicy } from './policy.js'
 import type { Session } from './session.js'
 import { proposalsOf, type Suite, transformsOf } from './suites.js'
 
@@ -81,9 +80,8 @@ export interface Failure {
   readonly data?: Uint8Array
 }
 
-const mismatchFailure = ({ what, offered, accepted }: Mismatch): Failure => ({
-  text: `no proposal chosen: the peer offers ${what} ${offered}, we accept ${accepted}`,
-  mend: `add ${what} ${offered.split(' | ')[0]} to childsa, or change it at the peer`,
+const mismatchFailure = (mismatch: Mismatch, policy: IkePolicy): Failure => ({
+  ...noProposal(mismatch, 'childsa', policy),
   notify: NotifyType.noProposalChosen,
 })
 
@@ -118,14 +116,14 @@ export function completeChild(
           mend: 'look at the peer’s log',
           notify: NotifyType.invalidSyntax,
         }
-      : { ...meaningOf(error.type), notify: error.type }
+      : { ...refusedChild(error.type, policy), notify: error.type }
   }
   const offered = findPayload(offer.payloads, 'SA')!.proposals
   const choice = checkChoice(sa.proposals, offered, offer.suites, policy.childProtocol, {
     spiLength: 4,
     ignoreKeyExchange: offer.exchange === undefined,
   })
-  if (!('agreed' in choice)) return mismatchFailure(choice)
+  if (!('agreed' in choice)) return mismatchFailure(choice, policy)
   if (spiNumber(choice.proposal.spi) < 256) return RESERVED_SPI
   const secret = exchangeSecret(offer, answer, choice.agreed.keyExchange !== undefined)
   if (secret === 'refused')
@@ -141,7 +139,7 @@ export function completeChild(
   const local = exact === undefined ? given : (narrow(exact, given, remote)?.local ?? [])
   if (!isWithin(asked.local, local) || !isWithin(asked.remote, remote))
     return {
-      text: `the peer answers with other networks than were asked for: ${describe(given)} to ${describe(remote)}`,
+      text: `the peer answers with other networks than were asked for: ${describeSelectors(given)} to ${describeSelectors(remote)}`,
       mend: 'a peer may narrow, not widen (RFC 7296 section 2.9): mend the peer',
       notify: NotifyType.tsUnacceptable,
     }
@@ -149,8 +147,7 @@ export function completeChild(
   const transport = asksTransport(answer)
   if (transport !== (policy.mode === 'transport'))
     return {
-      text: `the peer wants ${transport ? 'transport' : 'tunnel'} mode, the policy says ${policy.mode}`,
-      mend: 'write transport or tunnel on both sides',
+      ...wrongMode(transport ? 'transport' : 'tunnel', policy),
       notify: NotifyType.noProposalChosen,
     }
   const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, secret)
@@ -211,7 +208,7 @@ export function answerChild(
     ignoreKeyExchange: first,
     ...(ke === undefined ? {} : { preferredKeyExchange: ke.method }),
   })
-  if (!('agreed' in choice)) return mismatchFailure(choice)
+  if (!('agreed' in choice)) return mismatchFailure(choice, policy)
   const spiOut = spiNumber(choice.proposal.spi)
   // RFC 4303 section 2.1: reserved.
   if (spiOut < 256) return RESERVED_SPI
@@ -239,24 +236,16 @@ export function answerChild(
   if (flows.length === 0)
     return {
       text: 'the peer asks for no address, and the policy is for those that have one of us',
-      mend: 'have the peer ask for an address, as `request address any` does',
+      mend: `have the peer ask for an address, as \`request address any\` does, or write networks instead of dynamic${at(policy)}`,
       notify: NotifyType.failedCpRequired,
     }
   const common = narrow(flows, ours, theirs)
   if (common === undefined)
-    return {
-      text: `traffic selectors: the peer asks for ${describe(theirs)} to ${describe(ours)}, the policy has ${describeFlows(flows)}`,
-      mend: 'compare from and to: what is from here has to be to there',
-      notify: NotifyType.tsUnacceptable,
-    }
+    return { ...noTraffic(theirs, ours, flows, policy), notify: NotifyType.tsUnacceptable }
   if (isTooFine(common.local, common.remote)) return TOO_FINE
   const transport = asksTransport(request) && policy.mode === 'transport'
   if (policy.mode === 'transport' && !transport)
-    return {
-      text: 'the peer wants tunnel mode, the policy says transport',
-      mend: 'write transport or tunnel on both sides',
-      notify: NotifyType.noProposalChosen,
-    }
+    return { ...wrongMode('tunnel', policy), notify: NotifyType.noProposalChosen }
   const spiIn = context.childSpi()
   const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, exchange?.secret)
   const child: Child = {
@@ -284,8 +273,3 @@ export function answerChild(
     ],
   }
 }
-
-const describe = (selectors: Parameters<typeof formatSelector>[0][]): string =>
-  selectors.length === 0 ? 'nothing' : selectors.map(formatSelector).join(', ')
-const describeFlows = (flows: readonly Flow[]): string =>
-  flows.map(({ local, remote }) => `${formatSelector(remote)} to ${formatSelector(local)}`).join(', ')

@@ -2,17 +2,14 @@
 import type { IkePayload, PayloadOf } from '../../wire/ike/index.js'
 import { sharedKeyPayload, signaturePayload, verifySharedKey, verifySignature } from './authenticate.js'
 import type { CertificateData } from './context.js'
+import { at, type Problem } from './doctor.js'
 import { formatIdentity, type Identity, identityBody } from './identity.js'
 import { findPayload } from './init.js'
 import { signedOctets } from './keys.js'
 import type { IkePolicy } from './policy.js'
 import type { Session } from './session.js'
 
-/** What is wrong, and what to do about it. */
-export interface Problem {
-  readonly text: string
-  readonly mend: string
-}
+export { at, type Problem } from './doctor.js'
 
 /** What `isInitiator` signs, or the other side. */
 function octetsOf(session: Session, byInitiator: boolean, id: Identity): Uint8Array {
@@ -24,10 +21,10 @@ function octetsOf(session: Session, byInitiator: boolean, id: Identity): Uint8Ar
 }
 
 /** A key does not stand for the password that a policy wants. */
-const NO_EAP: Problem = {
-  text: 'the policy wants EAP',
-  mend: 'authenticate with EAP, or take eap out of the policy',
-}
+const noEap = (policy: IkePolicy): Problem => ({
+  text: 'authentication: found a key or psk at the peer, expected eap of our policy',
+  mend: `have the peer log in with EAP, or take eap out of the policy${at(policy)}`,
+})
 
 /** Our AUTH and, where it is a signature, the certificates before it; or why there is none. */
 export function ownAuth(
@@ -38,18 +35,18 @@ export function ownAuth(
   const octets = octetsOf(session, session.isInitiator, policy.localId)
   if (policy.localAuth.kind === 'psk')
     return [sharedKeyPayload(session.agreed.prf!, policy.localAuth.secret, octets)]
-  if (policy.localAuth.kind === 'eap') return NO_EAP
+  if (policy.localAuth.kind === 'eap') return noEap(policy)
   const own = session.context.credentials.own(policy.localId, wanted)
   if (own === undefined)
     return {
       text: `no private key for ${formatIdentity(policy.localId)}`,
-      mend: 'make one with `warren keygen`',
+      mend: `make one with \`warren keygen\`${at(policy)}`,
     }
   const auth = signaturePayload(own.key, octets, session.opening!.peerHashes)
   if (auth === undefined)
     return {
       text: `the peer verifies no signature that our ${own.key.type} key makes`,
-      mend: 'use an RSA or ECDSA key, or a peer that knows RFC 7427',
+      mend: `use an RSA or ECDSA key, or a peer that knows RFC 7427${at(policy)}`,
     }
   return [
     ...own.certificates.map(({ encoding, data }): IkePayload => ({ kind: 'CERT', encoding, data })),
@@ -65,7 +62,11 @@ export function checkPeer(
   payloads: readonly IkePayload[],
 ): Problem | undefined {
   const auth = findPayload(payloads, 'AUTH')
-  if (auth === undefined) return { text: 'the peer sent no AUTH', mend: 'EAP is not spoken with this policy' }
+  if (auth === undefined)
+    return {
+      text: `authentication: found EAP at the peer, expected ${policy.remoteAuth.kind === 'psk' ? 'psk' : 'a signature'} of our policy`,
+      mend: `write eap "mschap-v2" in the policy${at(policy)}, or psk or a key at the peer`,
+    }
   const octets = octetsOf(session, !session.isInitiator, id)
   if (policy.remoteAuth.kind === 'psk') {
     const wrong = verifySharedKey(auth, session.agreed.prf!, policy.remoteAuth.secret, octets)
@@ -73,16 +74,19 @@ export function checkPeer(
       ? undefined
       : { text: wrong, mend: `write the same psk on both sides${at(policy)}` }
   }
-  if (policy.remoteAuth.kind === 'eap') return NO_EAP
+  if (policy.remoteAuth.kind === 'eap') return noEap(policy)
   const certificates = payloads.flatMap((payload) =>
     payload.kind === 'CERT' ? [{ encoding: payload.encoding, data: payload.data }] : [],
   )
   const key = session.context.credentials.peer(id, certificates)
-  if ('refused' in key) return { text: key.refused, mend: key.mend }
+  if ('refused' in key) return { text: key.refused, mend: `${key.mend}${at(policy)}` }
   const wrong = verifySignature(auth, key, octets)
   return wrong === undefined
     ? undefined
-    : { text: `${formatIdentity(id)}: ${wrong}`, mend: 'put the peer’s own public key where we look for it' }
+    : {
+        text: `${formatIdentity(id)}: ${wrong}`,
+        mend: `put the public key that the peer signs with where we look for it${at(policy)}`,
+      }
 }
 
 /** Our AUTH under the key that EAP has made (RFC 7296 section 2.16). */
@@ -105,9 +109,6 @@ export function checkEapAuth(
     mend: 'somebody may stand between: look whom you speak to',
   }
 }
-
-/** ` (file:line)`. */
-export const at = ({ where }: IkePolicy): string => (where === undefined ? '' : ` (${where})`)
 
 export const idPayload = (
   kind: 'IDi' | 'IDr',

@@ -11,6 +11,7 @@ import {
 } from '../../wire/ike/index.js'
 import { answerAuth } from './answer-auth.js'
 import type { Endpoint, IkeContext } from './context.js'
+import { noProposal, type Problem } from './doctor.js'
 import {
   certificateRequests,
   findNat,
@@ -34,7 +35,7 @@ export interface InitAnswer {
   readonly bytes: Uint8Array
   /** What was made of it; none where the request is refused or to be repeated. */
   readonly session?: Session
-  readonly problem?: { readonly text: string; readonly mend: string }
+  readonly problem?: Problem
 }
 
 /** A plain answer to a request of IKE_SA_INIT, without an SPI of ours: a refusal, or a cookie. */
@@ -94,13 +95,9 @@ export function answerInit(
     mismatch ??= choice
   }
   if (chosen === undefined) {
-    const { what, offered, accepted } = mismatch!
     return {
       bytes: plainAnswer(header, [notify(NotifyType.noProposalChosen)]),
-      problem: {
-        text: `no proposal chosen: the peer offers ${what} ${offered}, we accept ${accepted}`,
-        mend: `add ${what} ${offered.split(' | ')[0]} to ikesa, or change it at the peer`,
-      },
+      problem: noProposal(mismatch!, 'ikesa', candidates[0]!),
     }
   }
   const { policy, choice } = chosen
