@@ -2,8 +2,9 @@
 import { type Instant, seconds } from '../../base/index.js'
 import { type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import { serveConfiguration } from './configuration.js'
+import { wrongIdentity } from './doctor.js'
 import { continueEap, serveEap } from './eap-respond.js'
-import { formatIdentity, type Identity, sameIdentity } from './identity.js'
+import { type Identity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, notify, requestedCertificates } from './init.js'
 import { answerChild, type Failure } from './negotiate-child.js'
 import type { IkePolicy } from './policy.js'
@@ -59,18 +60,8 @@ function answerFirst(session: Session, request: readonly IkePayload[], now: Inst
   const { candidates } = session.opening!
   const isEap = findPayload(request, 'AUTH') === undefined
   const policy = choosePolicy(candidates, id, asked, isEap)
-  if (policy === undefined) {
-    const wanted = candidates.map(({ remoteId }) =>
-      remoteId === undefined ? 'anybody' : formatIdentity(remoteId),
-    )
-    return no(
-      {
-        text: `the peer is ${formatIdentity(id)}${asked === undefined ? '' : ` and asks for ${formatIdentity(asked)}`}, the policies want ${wanted.join(' | ')}`,
-        mend: `write dstid ${formatIdentity(id)}, if that is who may come`,
-      },
-      NotifyType.authenticationFailed,
-    )
-  }
+  if (policy === undefined)
+    return no(wrongIdentity(id, asked, candidates), NotifyType.authenticationFailed)
   session.policy = policy
   const { remoteAuth } = policy
   const servesEap = isEap && remoteAuth.kind === 'eap'

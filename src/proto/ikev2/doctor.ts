@@ -153,6 +153,11 @@ export const nobodyExpected = (
   }
 }
 
+export const otherVersion = (found: number): Problem => ({
+  text: differs('version of IKE', `${found} at the peer`, '2'),
+  mend: found === 1 ? 'write ikev2 there: IKEv1 (isakmpd) is not spoken here' : 'have the peer speak IKEv2',
+})
+
 // --- who is refused ---------------------------------------------------------------------------------------------
 
 /** IKE_SA_INIT was answered with an error. */

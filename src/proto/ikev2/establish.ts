@@ -2,12 +2,12 @@
 import type { Instant } from '../../base/index.js'
 import { IkeExchange, type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import { acceptConfiguration, configurationRequest } from './configuration.js'
+import { refusedAuth, wrongIdentity } from './doctor.js'
 import { speakEap } from './eap-initiate.js'
-import { formatIdentity, type Identity, sameIdentity } from './identity.js'
+import { type Identity, sameIdentity } from './identity.js'
 import { certificateRequests, findError, findNotify, findPayload, notify } from './init.js'
-import { meaningOf } from './meanings.js'
 import { type ChildOffer, completeChild, offerChild } from './negotiate-child.js'
-import { at, checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
+import { checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
 
 /** The initiator's IKE_AUTH. */
@@ -48,7 +48,7 @@ export function authenticate(session: Session, initialContact: boolean, now: Ins
 /** RFC 7296 section 2.21.2: a responder that takes us for established (`known`) is told. */
 function fail(session: Session, problem: Problem, known: boolean, now: Instant): void {
   session.tell({ kind: 'problem', ...problem }, now)
-  if (known) session.delete(problem.text, now, true)
+  if (known) session.delete(problem.text, now, true, NotifyType.authenticationFailed)
   else session.close(problem.text, true, now)
 }
 
@@ -89,7 +89,8 @@ function finish(session: Session, offer: ChildOffer, answer: readonly IkePayload
   const problem = acceptConfiguration(session, answer)
   if (problem !== undefined) {
     // RFC 7296 section 3.15.4: without its address there is nothing to be done; it is tried again later.
-    fail(session, problem, true, now)
+    session.tell({ kind: 'problem', ...problem }, now)
+    session.delete(problem.text, now, true)
     return
   }
   if (session.policy.mobike && findNotify(answer, NotifyType.mobikeSupported) !== undefined)
@@ -110,12 +111,9 @@ function provedPeer(session: Session, answer: readonly IkePayload[]): Identity |
   if (idr === undefined || findPayload(answer, 'AUTH') === undefined)
     return error === undefined
       ? { text: 'an answer without IDr and AUTH', mend: 'mend the peer' }
-      : meaningOf(error.type)
+      : refusedAuth(error.type, policy)
   const id: Identity = { type: idr.type, data: idr.data }
   if (policy.remoteId !== undefined && !sameIdentity(policy.remoteId, id))
-    return {
-      text: `the peer is ${formatIdentity(id)}, the policy wants ${formatIdentity(policy.remoteId)}`,
-      mend: `write dstid ${formatIdentity(id)}${at(policy)}, if that is who it should be`,
-    }
+    return wrongIdentity(id, undefined, [policy])
   return checkPeer(session, policy, id, answer) ?? id
 }

@@ -3,12 +3,14 @@
  * new has to pass what keeps strangers cheap.
  */
 import {
+  after,
   Counters,
   type Instant,
   type IpAddress,
   instantAt,
   ParseError,
   type Random,
+  seconds,
   TimerQueue,
 } from '../../base/index.js'
 import { type CryptoProvider, nodeProvider } from '../../crypto/index.js'
@@ -36,6 +38,7 @@ import {
   NAT_PORT,
 } from './context.js'
 import { Cookies } from './cookies.js'
+import { nobodyExpected, otherVersion, type Problem } from './doctor.js'
 import { authenticate } from './establish.js'
 import { FragmentBudget } from './fragments.js'
 import { HalfOpenTable } from './half-open.js'
@@ -82,6 +85,8 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   #afterPolicies: Output<IkeEvent>[] = []
   #isUp = false
   #stopped = false
+  /** Before that nothing is told of strangers. */
+  #strangersFrom: Instant | undefined
 
   constructor(options: IkeMachineOptions) {
     this.#options = options
@@ -340,7 +345,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       return
     }
     if (header.majorVersion !== 2) {
-      this.#otherVersion(header, local, remote)
+      this.#otherVersion(header, local, remote, now)
       return
     }
     const fromInitiator = (header.flags & IKE_FLAG_INITIATOR) !== 0
@@ -428,6 +433,8 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     if (candidates.length === 0) {
       // Nobody that we expect: it learns nothing, not even that we are here.
       this.counters.add('ike.policy')
+      const served = this.#options.policies.filter(({ skipped = false }) => !skipped)
+      this.#tellStranger(header, local, remote, now, () => nobodyExpected(local, remote, served))
       return
     }
     const proved = this.#isProved(payloads, header, remote, now)
@@ -490,9 +497,23 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     this.#refuse(header, notify(NotifyType.cookie, cookie), local, remote)
   }
 
+  /** Whoever may send anything from anywhere fills no log: one line a second, and nothing is computed for the rest. */
+  #tellStranger(
+    { initiatorSpi: spi }: IkeHeader,
+    local: Endpoint,
+    remote: Endpoint,
+    now: Instant,
+    problem: () => Problem,
+  ): void {
+    if (this.#strangersFrom !== undefined && now < this.#strangersFrom) return
+    this.#strangersFrom = after(now, seconds(1))
+    this.#context.tell({ kind: 'problem', spi, local, remote, ...problem() }, now)
+  }
+
   /** RFC 7296 section 2.5: a higher version is told which one is spoken. */
-  #otherVersion(header: IkeHeader, local: Endpoint, remote: Endpoint): void {
+  #otherVersion(header: IkeHeader, local: Endpoint, remote: Endpoint, now: Instant): void {
     this.counters.add('ike.version')
+    this.#tellStranger(header, local, remote, now, () => otherVersion(header.majorVersion))
     if (header.majorVersion > 2 && (header.flags & IKE_FLAG_RESPONSE) === 0)
       this.#refuse(header, notify(NotifyType.invalidMajorVersion), local, remote)
   }

@@ -7,6 +7,7 @@ import { KEY_EXCHANGES, nodeKeyExchange, nodeKeyExchangeAnswer } from '../../cry
 import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
 import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
 import { answerConfiguration } from './configuration.js'
+import { refusedAuth } from './doctor.js'
 import { findError, findNotify, findPayload, notify } from './init.js'
 import { deriveRekeyedIkeKeys, type IkeNonces } from './keys.js'
 import { meaningOf } from './meanings.js'
@@ -415,7 +416,7 @@ function answerInformational(
       const told = answerConfiguration(session, payload)
       if (told !== undefined) answer.push(told)
     } else if (payload.kind === 'N' && payload.type === NotifyType.authenticationFailed) {
-      session.tell({ kind: 'problem', ...meaningOf(payload.type) }, now)
+      session.tell({ kind: 'problem', ...refusedAuth(payload.type, session.policy) }, now)
       session.timer('deleted', AT_ONCE, now, (at) =>
         session.close('the peer does not believe who we are', false, at),
       )

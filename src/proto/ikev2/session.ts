@@ -18,6 +18,7 @@ import {
   NAT_PORT,
   sameEndpoint,
 } from './context.js'
+import { silence } from './doctor.js'
 import type { EapServing } from './eap-respond.js'
 import { EncryptedPayloads } from './encrypted.js'
 import { formatIdentity, type Identity } from './identity.js'
@@ -417,15 +418,21 @@ export class Session {
     )
   }
 
-  /** Says goodbye: the delete is sent until it is answered, or nobody does. `retry`: as of `closed`. */
-  delete(reason: string, now: Instant, retry = false): void {
+  /**
+   * Says goodbye: the delete is sent until it is answered, or nobody does. `retry`: as of `closed`. `error`: a notify beside
+   * it, of what is wrong (RFC 7296 section 2.21.2).
+   */
+  delete(reason: string, now: Instant, retry = false, error?: number): void {
     if (this.state === 'closing' || this.state === 'closed') return
     this.enter('closing', now, reason)
     this.#retries = retry
     this.channel.send(
       {
         exchange: IkeExchange.informational,
-        payloads: () => [{ kind: 'D', protocol: 1, spis: [] }],
+        payloads: () => [
+          ...(error === undefined ? [] : [notify(error)]),
+          { kind: 'D', protocol: 1, spis: [] },
+        ],
         answered: (_payloads, at) => this.close(reason, retry, at),
         lost: (at) => this.close(reason, retry, at),
       },
@@ -436,6 +443,9 @@ export class Session {
 
   /** The peer does not answer any more. */
   lost(now: Instant): void {
+    const { local, remote, policy } = this
+    if (this.state === 'authenticating')
+      this.tell({ kind: 'problem', ...silence(local, remote, true, policy) }, now)
     this.close('the peer does not answer', true, now)
   }
 
