@@ -80,12 +80,18 @@ export interface DefinitionHost {
 export function createMachine(
   definition: TunnelDefinition,
   host: DefinitionHost,
+  addresses?: () => readonly IpAddress[],
 ): Machine<IkeEvent> | undefined {
   const { kind, outer, ipsec, ike, key, flowInKey, tunnelId = 0, keepalive } = definition
   if (ipsec !== undefined) return new ManualSaMachine(ipsecConfigOf(ipsec, host))
   if (ike !== undefined) {
     if (host.isLocal === undefined || host.openPort === undefined) throw noIke(host.name)
-    return new Ike2Machine({ policies: ike.policies, credentials: ike.credentials, random: host.random })
+    return new Ike2Machine({
+      policies: ike.policies,
+      credentials: ike.credentials,
+      random: host.random,
+      ...(addresses === undefined ? {} : { addresses }),
+    })
   }
   if (outer === undefined || kind === 'ipsec' || kind === 'ikev2') return undefined
   const alive = keepalive === undefined ? {} : { keepalive }

@@ -9,6 +9,7 @@ import { createMachine, ipsecConfigOf, noPolicies, type TunnelDefinition } from 
 import type { Host, HostInterface, PathStatus } from './host.js'
 import { type IkeStatus, ikeStatusOf } from './ike-status.js'
 import { type IpsecStatus, ipsecStatusOf } from './ipsec-status.js'
+import { networkOf, onHostNow, reachable } from './roaming.js'
 
 /**
  * `stopped`: no interface. `idle`: an interface without tunnel addresses. `down`: paths stand, the peer's
@@ -57,6 +58,10 @@ export class Tunnel {
   #machine: Machine<IkeEvent> | undefined
   /** What closes the ports that IKE is heard on, by address. */
   readonly #ports = new Map<string, (() => void)[]>()
+  /** What ends being told of changes of the host's addresses. */
+  #unfollow: (() => void) | undefined
+  /** The host's addresses that peers of IKE may be told of. */
+  #reachable: readonly IpAddress[] = []
   #starting = false
   #cancelTimer: (() => void) | undefined
   #timerAt: Instant | undefined
@@ -95,7 +100,7 @@ export class Tunnel {
     if (this.#interface !== undefined) return
     const { name, kind, mtu, mac, addresses, routes, description, up } = this.#definition
     // Before anything is made on the host: a definition that no machine takes changes nothing.
-    const machine = createMachine(this.#definition, this.host)
+    const machine = this.#createMachine(this.#definition)
     this.#interface = this.host.createInterface({
       name,
       layer: layerOf(kind),
@@ -139,7 +144,7 @@ export class Tunnel {
       this.#reloadIke(this.#machine, definition)
       return
     }
-    const machine = createMachine(definition, this.host)
+    const machine = this.#createMachine(definition)
     const before = this.#definition
     this.#definition = definition
     if (this.#interface === undefined) return
@@ -148,16 +153,20 @@ export class Tunnel {
       this.#run(machine)
     } catch (error) {
       this.#definition = before
-      this.#run(createMachine(before, this.host))
+      this.#run(this.#createMachine(before))
       throw error
     }
+  }
+
+  #createMachine(definition: TunnelDefinition): Machine<IkeEvent> | undefined {
+    return createMachine(definition, this.host, () => this.#reachable)
   }
 
   /** Ports first: if one is refused, all is as it was. */
   #reloadIke(machine: Ike2Machine, definition: TunnelDefinition): void {
     const { policies, credentials, addresses } = definition.ike!
     const before = this.#definition
-    this.#hearOn(addresses)
+    this.#hearOn([...addresses, ...placesOf(machine)])
     if (definition.mtu !== before.mtu) this.#interface?.setMtu?.(definition.mtu)
     this.#definition = definition
     const now = this.host.now()
@@ -228,6 +237,8 @@ export class Tunnel {
       const { ike } = this.#definition
       if (ike !== undefined) {
         this.#hearOn(ike.addresses)
+        this.#reachable = reachable(this.host)
+        this.#unfollow = this.host.onNetworkChange?.(() => this.#follow())
         this.#enter('down', 'no peer')
       }
       machine.start(now)
@@ -237,6 +248,7 @@ export class Tunnel {
     } catch (error) {
       // The host refused a path (no such address, no permission): no half of a tunnel stays.
       this.#forgetTimer()
+      this.#unfollow?.()
       this.#machine = undefined
       for (const id of this.#installed) this.#interface?.remove(id)
       this.#installed.clear()
@@ -248,6 +260,38 @@ export class Tunnel {
     }
   }
 
+  /** The host's addresses or routes have changed: what can go on does so from where the host is now. */
+  #follow(): void {
+    const { ike: machine, host } = this
+    const { ike } = this.#definition
+    if (machine === undefined || ike === undefined) return
+    const before = this.#reachable.map(String).sort().join()
+    this.#reachable = reachable(host)
+    const next = onHostNow(ike, host)
+    this.#definition = { ...this.#definition, ike: next }
+    const network = networkOf(host)
+    const targets = machine.sessions().flatMap((session) => network.placeFor(session) ?? [])
+    this.#hearAlso([...next.addresses, ...targets].filter(network.isOurs))
+    const now = host.now()
+    const isNew = next !== ike || before !== this.#reachable.map(String).sort().join()
+    machine.roam(network, isNew ? next.policies : undefined, now)
+    this.#drain(now)
+    const needed = [...next.addresses, ...placesOf(machine)]
+    this.#hearOn(needed.filter((address) => this.#ports.has(`${address}`)))
+  }
+
+  /** What the host refuses is told: an address may be gone again already. */
+  #hearAlso(addresses: readonly IpAddress[]): void {
+    for (const address of addresses) {
+      try {
+        this.#listen(address)
+      } catch (error) {
+        if (!(error instanceof WarrenError)) throw error
+        this.#options.onRefused?.(error)
+      }
+    }
+  }
+
   /** IKE's two ports on these addresses, and on no others. */
   #hearOn(addresses: readonly IpAddress[]): void {
     const wanted = new Map(addresses.map((address) => [`${address}`, address]))
@@ -255,17 +299,29 @@ export class Tunnel {
     try {
       for (const [key, address] of wanted) {
         if (this.#ports.has(key)) continue
-        const closers: (() => void)[] = []
-        this.#ports.set(key, closers)
+        this.#listen(address)
         opened.push(key)
-        for (const port of IKE_PORTS)
-          closers.push(this.host.openPort!(address, port, (datagram) => this.#receive(datagram)))
       }
     } catch (error) {
       for (const key of opened) this.#deafen(key)
       throw error
     }
     for (const key of [...this.#ports.keys()]) if (!wanted.has(key)) this.#deafen(key)
+  }
+
+  /** If one of the two is refused, neither stays. */
+  #listen(address: IpAddress): void {
+    const key = `${address}`
+    if (this.#ports.has(key)) return
+    const closers: (() => void)[] = []
+    this.#ports.set(key, closers)
+    try {
+      for (const port of IKE_PORTS)
+        closers.push(this.host.openPort!(address, port, (datagram) => this.#receive(datagram)))
+    } catch (error) {
+      this.#deafen(key)
+      throw error
+    }
   }
 
   #deafen(key: string): void {
@@ -275,6 +331,7 @@ export class Tunnel {
 
   #halt(): void {
     const now = this.host.now()
+    this.#unfollow?.()
     this.#machine?.stop(now)
     this.#drain(now)
     this.#forgetTimer()
@@ -391,3 +448,6 @@ export class Tunnel {
     this.#timerAt = undefined
   }
 }
+
+/** Where SAs are. */
+const placesOf = (machine: Ike2Machine): IpAddress[] => machine.sessions().map(({ local }) => local.address)

@@ -7,6 +7,7 @@ import { continueEap, serveEap } from './eap-respond.js'
 import { type Identity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, notify, requestedCertificates } from './init.js'
 import { answerChild, type Failure } from './negotiate-child.js'
+import { heedPlaces, ownPlaces } from './places.js'
 import type { IkePolicy } from './policy.js'
 import { checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
@@ -60,8 +61,7 @@ function answerFirst(session: Session, request: readonly IkePayload[], now: Inst
   const { candidates } = session.opening!
   const isEap = findPayload(request, 'AUTH') === undefined
   const policy = choosePolicy(candidates, id, asked, isEap)
-  if (policy === undefined)
-    return no(wrongIdentity(id, asked, candidates), NotifyType.authenticationFailed)
+  if (policy === undefined) return no(wrongIdentity(id, asked, candidates), NotifyType.authenticationFailed)
   session.policy = policy
   const { remoteAuth } = policy
   const servesEap = isEap && remoteAuth.kind === 'eap'
@@ -91,7 +91,12 @@ function admit(
   const child: ReturnType<typeof answerChild> =
     failed ?? answerChild(session, request, true, session.opening!.nonces, now)
   session.enter('established', now)
-  const given = configuration === undefined || 'notify' in configuration ? [] : [configuration]
+  const given: IkePayload[] = configuration === undefined || 'notify' in configuration ? [] : [configuration]
+  if (policy.mobike && findNotify(request, NotifyType.mobikeSupported) !== undefined) {
+    session.mobike = 'follower'
+    heedPlaces(session, request)
+    given.push(notify(NotifyType.mobikeSupported), ...ownPlaces(session))
+  }
   if (isFailure(child)) {
     session.tell({ kind: 'problem', text: `no child: ${child.text}`, mend: child.mend }, now)
     // RFC 7296 section 1.2: the IKE SA stands all the same.
@@ -100,9 +105,7 @@ function admit(
   }
   session.addChild(child.child, now)
   session.tellAssigned(true, now)
-  const mobike = policy.mobike && findNotify(request, NotifyType.mobikeSupported) !== undefined
-  if (mobike) session.mobike = 'follower'
-  return [...own, ...given, ...child.payloads, ...(mobike ? [notify(NotifyType.mobikeSupported)] : [])]
+  return [...own, ...given, ...child.payloads]
 }
 
 const isFailure = (child: ReturnType<typeof answerChild>): child is Failure => 'notify' in child

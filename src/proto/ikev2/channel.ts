@@ -65,6 +65,8 @@ export interface ChannelOptions {
   request(exchange: number, payloads: readonly IkePayload[], now: Instant): readonly IkePayload[] | undefined
   /** Something authentic has arrived. */
   alive(now: Instant): void
+  /** A request was sent that often and not answered: true, if it goes another way from now on. */
+  elsewhere?(attempts: number, now: Instant): boolean
 }
 
 interface Outstanding {
@@ -183,6 +185,7 @@ export class Channel {
     for (const packet of outstanding.packets) this.options.transmit(packet, now)
     outstanding.timer = this.options.timers.schedule(after(now, wait), (at) => {
       if (this.#outstanding !== outstanding) return
+      if (this.options.elsewhere?.(outstanding.attempts, at) === true) outstanding.attempts = 0
       if (outstanding.attempts < RETRANSMIT_LIMIT) {
         this.options.counters.add('ike.retransmit')
         this.#transmit(at)

@@ -98,6 +98,8 @@ export interface IkeContext {
   readonly provider: CryptoProvider
   readonly credentials: Credentials
   readonly pool: AddressPool
+  /** Of this host, where MOBIKE may tell of them (RFC 4555 section 3.4). */
+  addresses(): readonly IpAddress[]
   /** Of all peers that have not proved who they are. */
   readonly unprovedFragments: FragmentBudget
   /** A message of IKE: the marker of port 4500 is put before it by whoever carries this out. */

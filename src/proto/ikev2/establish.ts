@@ -7,6 +7,7 @@ import { speakEap } from './eap-initiate.js'
 import { type Identity, sameIdentity } from './identity.js'
 import { certificateRequests, findError, findNotify, findPayload, notify } from './init.js'
 import { type ChildOffer, completeChild, offerChild } from './negotiate-child.js'
+import { heedPlaces, ownPlaces } from './places.js'
 import { checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
 
@@ -32,7 +33,7 @@ export function authenticate(session: Session, initialContact: boolean, now: Ins
     ...auth.filter(({ kind }) => kind === 'AUTH'),
     ...(configuration === undefined ? [] : [configuration]),
     ...offer.payloads,
-    ...(policy.mobike ? [notify(NotifyType.mobikeSupported)] : []),
+    ...(policy.mobike ? [notify(NotifyType.mobikeSupported), ...ownPlaces(session)] : []),
   ]
   session.channel.send(
     {
@@ -93,8 +94,10 @@ function finish(session: Session, offer: ChildOffer, answer: readonly IkePayload
     session.delete(problem.text, now, true)
     return
   }
-  if (session.policy.mobike && findNotify(answer, NotifyType.mobikeSupported) !== undefined)
+  if (session.policy.mobike && findNotify(answer, NotifyType.mobikeSupported) !== undefined) {
     session.mobike = 'mover'
+    heedPlaces(session, answer)
+  }
   const child = completeChild(session, offer, answer, session.opening!.nonces, now)
   session.enter('established', now)
   if ('notify' in child)

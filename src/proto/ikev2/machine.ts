@@ -45,7 +45,7 @@ import { HalfOpenTable } from './half-open.js'
 import { formatIdentity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
-import { moveTo } from './mobike.js'
+import { moveTo, type Network, roam } from './mobike.js'
 import type { IkePolicy } from './policy.js'
 import { policyList } from './policy-list.js'
 import { answerInit, plainAnswer } from './respond.js'
@@ -64,6 +64,8 @@ export interface IkeMachineOptions {
   readonly credentials: Credentials
   readonly random: Random
   readonly provider?: CryptoProvider
+  /** Addresses of the host that peers may be told of; default: none. */
+  readonly addresses?: () => readonly IpAddress[]
 }
 
 export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
@@ -104,6 +106,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         rawEncoding: () => this.#options.credentials.rawEncoding?.(),
       },
       pool: new AddressPool(options.random),
+      addresses: () => this.#options.addresses?.() ?? [],
       unprovedFragments: new FragmentBudget(),
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
       install: (path) => this.#outputs.push({ kind: 'install', path }),
@@ -167,6 +170,20 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   moved(from: IpAddress, to: IpAddress, now: Instant): void {
     for (const session of [...this.#sessions.values()])
       if (session.local.address.equals(from)) moveTo(session, to, now)
+    this.#settle()
+  }
+
+  /**
+   * Our addresses, or the ways to peers, are others than before. `policies`: in the place of those that were, which say the
+   * same of peers; what has not been answered yet is begun again, and nobody waits for another try. Without, only SAs move.
+   */
+  roam(network: Network, policies: readonly IkePolicy[] | undefined, now: Instant): void {
+    roam([...this.#sessions.values()], network, now)
+    if (policies !== undefined) {
+      for (const attempt of this.#attempts.values()) attempt.stop()
+      this.#attempts.clear()
+      this.reload(policies, this.#options.credentials, now)
+    }
     this.#settle()
   }
 

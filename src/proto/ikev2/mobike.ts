@@ -8,6 +8,7 @@ import { IkeExchange, type IkePayload, joined, NotifyType } from '../../wire/ike
 import { type Endpoint, IKE_PORT, NAT_PORT, sameEndpoint } from './context.js'
 import { findError, findNat, findNotify, natPayloads, notify } from './init.js'
 import { meaningOf } from './meanings.js'
+import { changedPlaces, heedPlaces, tellPlaces } from './places.js'
 import type { Session } from './session.js'
 
 /** Who began the first of a row of IKE SAs moves; the other one follows (RFC 4555 section 1.3). */
@@ -22,6 +23,29 @@ const PATIENCE: Duration = seconds(2)
 const nats = ({ spis, local, remote, policy }: Session): IkePayload[] =>
   natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp)
 
+/** What a host knows of its own addresses. */
+export interface Network {
+  isOurs(address: IpAddress): boolean
+  /** Where an SA is to be from now on; undefined: where it is. */
+  placeFor(session: Session): IpAddress | undefined
+}
+
+/**
+ * Our addresses are others than before (RFC 4555 sections 3.5, 3.6). An SA that we began goes to another address if both
+ * speak MOBIKE; without, it is begun again where its policy has a choice. One whose address alone is gone waits for it.
+ */
+export function roam(sessions: readonly Session[], network: Network, now: Instant): void {
+  for (const session of sessions) {
+    const { local, policy, state, mobike } = session
+    const to = network.placeFor(session)
+    const moves = to !== undefined && !to.equals(local.address)
+    if (moves && mobike === 'mover' && state === 'established') moveTo(session, to, now)
+    else if (moves && !network.isOurs(local.address) && policy.initiate && policy.locals !== undefined)
+      session.close('our address is gone', true, now)
+    else tellPlaces(session, now)
+  }
+}
+
 /** We are at another address (RFC 4555 section 3.5). */
 export function moveTo(session: Session, address: IpAddress, now: Instant): void {
   const { local, remote } = session
@@ -29,6 +53,8 @@ export function moveTo(session: Session, address: IpAddress, now: Instant): void
   if (address.family !== remote.address.family || address.equals(local.address)) return
   // RFC 4555 section 3.3: a NAT may be on the new way, so port 4500.
   const port = remote.port === IKE_PORT ? NAT_PORT : remote.port
+  delete session.places.search
+  session.places.found = false
   session.relocate({ address, port: NAT_PORT }, { ...remote, port }, now)
   announce(session, now)
 }
@@ -44,7 +70,10 @@ export function announce(session: Session, now: Instant): void {
   channel.send(
     {
       exchange: IkeExchange.informational,
-      payloads: () => (isHere() ? [notify(NotifyType.updateSaAddresses), ...nats(session)] : undefined),
+      payloads: () =>
+        isHere()
+          ? [notify(NotifyType.updateSaAddresses), ...changedPlaces(session), ...nats(session)]
+          : undefined,
       answered(answer, later) {
         // RFC 4555 section 3.5: of a place that has been left already it says nothing.
         if (!isHere()) return
@@ -74,6 +103,7 @@ export function answerMobike(session: Session, request: readonly IkePayload[], n
   // RFC 4555 section 4.2.5: 8 to 64 bytes, given back as they are.
   const isCookie = cookie !== undefined && cookie.data.length >= 8 && cookie.data.length <= 64
   const answer = isCookie ? [notify(NotifyType.cookie2, cookie.data)] : []
+  heedPlaces(session, request)
   if (session.mobike !== 'follower' || findNotify(request, NotifyType.updateSaAddresses) === undefined)
     return answer
   const { local, remote } = session.arrival

@@ -327,6 +327,7 @@ function successor(
   )
   next.peerId = session.peerId
   next.mobike = session.mobike
+  next.places = session.places
   next.user = session.user
   keepFresh(next)
   session.options.owner.adopt(next)

@@ -18,8 +18,9 @@ function forUser(policy: IkePolicy, user: string | undefined): IkePolicy {
   }
 }
 
-const textOf = ({ name: _name, where: _where, initiate: _initiate, ...wanted }: IkePolicy): string =>
-  JSON.stringify(wanted, (_key, value: unknown) => {
+/** Of several addresses that may be ours, the one that the host has chosen is none of the policy's business. */
+const textOf = ({ name: _name, where: _where, initiate: _initiate, local, ...wanted }: IkePolicy): string =>
+  JSON.stringify({ ...wanted, local: wanted.locals === undefined ? local : '' }, (_key, value: unknown) => {
     if (value instanceof Uint8Array || value instanceof Map) return [...value]
     // Addresses and prefixes write themselves.
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)

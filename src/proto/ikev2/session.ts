@@ -24,7 +24,8 @@ import { EncryptedPayloads } from './encrypted.js'
 import { formatIdentity, type Identity } from './identity.js'
 import { type NatFindings, notify } from './init.js'
 import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
-import type { MobikeRole } from './mobike.js'
+import { announce, type MobikeRole } from './mobike.js'
+import { foundWay, type Places, tryElsewhere } from './places.js'
 import type { IkePolicy } from './policy.js'
 import { formatSelector } from './selectors.js'
 import type { Agreed } from './suites.js'
@@ -136,6 +137,8 @@ export class Session {
   mobike: MobikeRole | undefined
   /** The peer has yet to hear where we are. */
   announcing = false
+  /** Where else the two can be reached. */
+  places: Places = { peer: [], told: '' }
   #movedAt: Instant
   /** An exchange of ours that makes the IKE SA anew, and what the peer's of the same time has made. */
   rekeying: { rival?: { readonly session: Session; readonly lowestNonce: Uint8Array } } | undefined
@@ -183,6 +186,7 @@ export class Session {
         transmit: (bytes, at) => this.#transmit(bytes, at),
         request: (exchange, payloads, at) => this.#request(exchange, payloads, at),
         alive: (at) => this.#heard(at),
+        elsewhere: (attempts, at) => tryElsewhere(this, attempts, at),
       },
       firstIds,
     )
@@ -231,6 +235,9 @@ export class Session {
   #heard(now: Instant): void {
     this.lastHeard = now
     const { local, remote } = this.#arrival
+    // Behind what has just come, which is still to be read.
+    if (foundWay(this, this.#arrival, now))
+      this.timer('announce', seconds(0), now, (at) => announce(this, at))
     if (sameEndpoint(remote, this.remote) && sameEndpoint(local, this.local)) return
     if (this.state === 'half-open') {
       this.local = local
@@ -495,7 +502,10 @@ export class Session {
   }
 
   #transmit(bytes: Uint8Array, now: Instant): void {
-    const { local, remote, spi, policy } = this
+    const { spi, policy } = this
+    const isResponse = (bytes[19]! & 0x20) !== 0
+    // RFC 7296 section 2.11: who asks is answered where it asks from, be it where the SA is or not (RFC 4555 section 3.10).
+    const { local, remote } = isResponse ? this.#arrival : this
     this.context.transmit(local, remote, bytes)
     this.context.tell(
       {
@@ -505,7 +515,7 @@ export class Session {
         remote,
         policy,
         exchange: bytes[18]!,
-        isResponse: (bytes[19]! & 0x20) !== 0,
+        isResponse,
         messageId: ((bytes[20]! << 24) | (bytes[21]! << 16) | (bytes[22]! << 8) | bytes[23]!) >>> 0,
         length: bytes.length,
       },
@@ -556,13 +566,12 @@ export class Session {
   }
 
   /** Messages go between these from now on. */
-  relocate(local: Endpoint, remote: Endpoint, now: Instant): void {
+  relocate(local: Endpoint, remote: Endpoint, now: Instant, why?: string): void {
     if (sameEndpoint(local, this.local) && sameEndpoint(remote, this.remote)) return
-    const isOurs = !local.address.equals(this.local.address)
-    const text = isOurs
-      ? `we have moved from ${formatEndpoint(this.local)} to ${formatEndpoint(local)}`
-      : `the peer has moved from ${formatEndpoint(this.remote)} to ${formatEndpoint(remote)}`
-    this.tell({ kind: 'problem', text }, now)
+    const moved = local.address.equals(this.local.address)
+      ? `the peer has moved from ${formatEndpoint(this.remote)} to ${formatEndpoint(remote)}`
+      : `we have moved from ${formatEndpoint(this.local)} to ${formatEndpoint(local)}`
+    this.tell({ kind: 'problem', text: why ?? moved }, now)
     this.#movedAt = now
     this.local = local
     this.remote = remote
