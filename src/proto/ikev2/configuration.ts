@@ -10,9 +10,9 @@ import {
   type PayloadOf,
 } from '../../wire/ike/index.js'
 import type { Lease } from './address-pool.js'
+import { refusedChild } from './doctor.js'
 import { formatIdentity } from './identity.js'
 import { findError, findPayload } from './init.js'
-import { meaningOf } from './meanings.js'
 import type { Failure } from './negotiate-child.js'
 import type { ConfigurationOption, ConfigurationValue, Flow, IkePolicy } from './policy.js'
 import { covers, type Selector, selectorOfPrefix } from './selectors.js'
@@ -103,7 +103,7 @@ export function acceptConfiguration(
           text: `the peer gave no IPv${missing.family} address`,
           mend: 'write `config address` there, or take `request address` out of our policy',
         }
-      : meaningOf(error.type)
+      : refusedChild(error.type, session.policy)
   }
   session.assigned = {
     toPeer: false,
