@@ -156,9 +156,9 @@ function refusesRevoked(
     if (list.revoked(certificate.serial) !== undefined)
       return `the certificate of ${formatName(certificate.subject)} was revoked by ${authority}`
     if (at < list.thisUpdate)
-      wrong ??= `the list of revoked certificates of ${authority} is from ${day(list.thisUpdate)}`
+      wrong ??= `the list of revoked certificates of ${authority} is from ${day(list.thisUpdate)}, and it is ${day(at)}`
     else if (list.nextUpdate !== undefined && at > list.nextUpdate)
-      wrong ??= `the list of revoked certificates of ${authority} ended at ${day(list.nextUpdate)}`
+      wrong ??= `the list of revoked certificates of ${authority} ended at ${day(list.nextUpdate)}, and it is ${day(at)}`
     else current = true
   }
   return current ? undefined : wrong

@@ -3,6 +3,7 @@
  * refuses knows both values. Who is refused hears a number (RFC 7296 section 3.10.1), and is told what it most likely means
  * beside what it had said itself. No secret, and nothing made of one, is ever among the values.
  */
+import type { IpPrefix } from '../../base/index.js'
 import { NotifyType, TransformType } from '../../wire/ike/index.js'
 import { type Endpoint, formatEndpoint, IKE_PORT } from './context.js'
 import { formatIdentity, type Identity } from './identity.js'
@@ -139,14 +140,24 @@ export const wrongMode = (found: 'transport' | 'tunnel', policy: IkePolicy): Pro
   mend: `write ${found} here${at(policy)}, or ${policy.mode} there`,
 })
 
+/** As a file has it: `any`, an address, a network. */
+const describePlace = (prefix: IpPrefix): string =>
+  prefix.length === 0
+    ? 'any'
+    : prefix.length === 8 * prefix.address.bytes.length
+      ? `${prefix.address}`
+      : `${prefix}`
+
 /** A first message from somebody whom no policy is for. */
 export const nobodyExpected = (
   local: Endpoint,
   remote: Endpoint,
   policies: readonly IkePolicy[],
 ): Problem => {
-  const peers = [...new Set(policies.map(({ peer }) => `${peer}`))].slice(0, 8)
-  const locals = [...new Set(policies.map((one) => `${one.locals?.join(' | ') ?? one.local}`))].slice(0, 8)
+  const peers = [...new Set(policies.map(({ peer }) => describePlace(peer)))].slice(0, 8)
+  const locals = [
+    ...new Set(policies.flatMap((one) => one.locals?.map(describePlace) ?? `${one.local}`)),
+  ].slice(0, 8)
   return {
     text: `${differs('no policy is for this peer', `peer ${remote.address} to local ${local.address}`, policies.length === 0 ? 'nobody: there is no policy' : `peer ${peers.join(' | ')} to local ${locals.join(' | ')}`)}; it is not answered`,
     mend: `write peer ${remote.address} local ${local.address}${policies[0] === undefined ? '' : at(policies[0])}, if it may come`,
