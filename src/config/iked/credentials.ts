@@ -175,19 +175,23 @@ export class IkedCredentials implements Credentials {
   own(
     id: Identity,
     requests: readonly CertificateData[] = [],
-  ): { readonly key: PrivateKey; readonly certificates: readonly CertificateData[] } | undefined {
+  ): ReturnType<Credentials['own']> {
     const key = this.#key
     if (key === undefined) return undefined
-    const fitting = this.#certificates.filter(
-      (one) => isNamed(one, id) && sameBytes(one.publicKey.spki, key.publicKey.spki),
-    )
+    const ours = this.#certificates.filter((one) => sameBytes(one.publicKey.spki, key.publicKey.spki))
+    const fitting = ours.filter((one) => isNamed(one, id))
     const wanted = requests.find(({ encoding }) => encoding === CertEncoding.x509)?.data ?? new Uint8Array(0)
     const chains = fitting.map((leaf) => ({ leaf, chain: this.#above(leaf) }))
     // One of an authority that the peer trusts, if there is.
     const chosen =
       chains.find(({ chain }) => chain.some(({ publicKey }) => includesHash(wanted, sha1(publicKey.spki)))) ??
       chains[0]
-    if (chosen === undefined) return { key, certificates: [rawKeyData(key.publicKey, requests)] }
+    if (chosen === undefined) {
+      const names = ours.flatMap(namesOf).join(', ')
+      const unfit = `no certificate was shown: found ${names} in ${this.#folder}/certs, expected ${formatIdentity(id)}`
+      const certificates = [rawKeyData(key.publicKey, requests)]
+      return { key, certificates, ...(ours.length === 0 ? {} : { unfit }) }
+    }
     const { leaf, chain } = chosen
     // The authority itself is the peer's to have.
     const shown = [leaf, ...chain.filter(({ subject, issuer }) => !sameName(subject, issuer))]

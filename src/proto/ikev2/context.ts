@@ -42,7 +42,14 @@ export interface Credentials {
   own(
     id: Identity,
     requests?: readonly CertificateData[],
-  ): { readonly key: PrivateKey; readonly certificates: readonly CertificateData[] } | undefined
+  ):
+    | {
+        readonly key: PrivateKey
+        readonly certificates: readonly CertificateData[]
+        /** Certificates of that key which are not shown: why. */
+        readonly unfit?: string
+      }
+    | undefined
   /** The key to verify a peer with, by its identity and the certificates that it showed, the first its own. */
   peer(id: Identity, certificates: readonly CertificateData[]): PublicKey | Distrust
   /** Of a CERTREQ: SHA-1 hashes of the keys of authorities that are trusted (RFC 7296 section 3.7), joined. */

@@ -5,7 +5,7 @@
  */
 import type { IpPrefix } from '../../base/index.js'
 import { NotifyType, TransformType } from '../../wire/ike/index.js'
-import { type Endpoint, formatEndpoint, IKE_PORT } from './context.js'
+import { type Credentials, type Endpoint, formatEndpoint, IKE_PORT } from './context.js'
 import { formatIdentity, type Identity } from './identity.js'
 import { meaningOf } from './meanings.js'
 import { describeTransform, listOf } from './names.js'
@@ -182,7 +182,7 @@ export function refusedInit(type: number, policy: IkePolicy): Problem {
 }
 
 /** IKE_AUTH, or what proves it, was refused. */
-export function refusedAuth(type: number, policy: IkePolicy): Problem {
+export function refusedAuth(type: number, policy: IkePolicy, credentials: Credentials): Problem {
   const { text, mend } = meaningOf(type)
   if (type === NotifyType.noProposalChosen || type === NotifyType.tsUnacceptable)
     return refusedChild(type, policy)
@@ -192,8 +192,9 @@ export function refusedAuth(type: number, policy: IkePolicy): Problem {
   const said = `we said srcid ${id} by ${describeAuthentication(localAuth)}${remoteId === undefined ? '' : `, and asked for dstid ${formatIdentity(remoteId)}`}`
   const place =
     localAuth.kind === 'psk' ? `write the same psk on both sides${at(policy)}` : proofMend(policy, id)
+  const unfit = localAuth.kind === 'signature' ? credentials.own(localId)?.unfit : undefined
   return {
-    text: `${text}: ${said}`,
+    text: `${text}: ${said}${unfit === undefined ? '' : `; ${unfit}`}`,
     mend: `${place}; dstid there has to be ${id}${remoteId === undefined ? '' : ` and srcid there ${formatIdentity(remoteId)}`}; its log says which`,
   }
 }

@@ -114,7 +114,7 @@ function provedPeer(session: Session, answer: readonly IkePayload[]): Identity |
   if (idr === undefined || findPayload(answer, 'AUTH') === undefined)
     return error === undefined
       ? { text: 'an answer without IDr and AUTH', mend: 'mend the peer' }
-      : refusedAuth(error.type, policy)
+      : refusedAuth(error.type, policy, session.context.credentials)
   const id: Identity = { type: idr.type, data: idr.data }
   if (policy.remoteId !== undefined && !sameIdentity(policy.remoteId, id))
     return wrongIdentity(id, undefined, [policy])
