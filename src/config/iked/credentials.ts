@@ -172,10 +172,7 @@ export class IkedCredentials implements Credentials {
    * A certificate of this identity whose key is ours, with those between it and the authority; else the key itself, as
    * the peer asked for it (`requests`: its CERTREQ payloads) or as iked sends it.
    */
-  own(
-    id: Identity,
-    requests: readonly CertificateData[] = [],
-  ): ReturnType<Credentials['own']> {
+  own(id: Identity, requests: readonly CertificateData[] = []): ReturnType<Credentials['own']> {
     const key = this.#key
     if (key === undefined) return undefined
     const ours = this.#certificates.filter((one) => sameBytes(one.publicKey.spki, key.publicKey.spki))

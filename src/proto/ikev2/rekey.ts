@@ -417,7 +417,10 @@ function answerInformational(
       const told = answerConfiguration(session, payload)
       if (told !== undefined) answer.push(told)
     } else if (payload.kind === 'N' && payload.type === NotifyType.authenticationFailed) {
-      session.tell({ kind: 'problem', ...refusedAuth(payload.type, session.policy, session.context.credentials) }, now)
+      session.tell(
+        { kind: 'problem', ...refusedAuth(payload.type, session.policy, session.context.credentials) },
+        now,
+      )
       session.timer('deleted', AT_ONCE, now, (at) =>
         session.close('the peer does not believe who we are', false, at),
       )
