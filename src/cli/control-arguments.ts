@@ -6,6 +6,7 @@ import type { CliIo } from './io.js'
 export interface ControlArguments {
   readonly socket: string
   readonly json: boolean
+  readonly verbose: boolean
   readonly format?: string
   readonly files: string[]
 }
@@ -28,7 +29,9 @@ export function controlArguments(
       options: {
         socket: { type: 'string', default: DEFAULT_SOCKET },
         ...(takes.json ? { json: { type: 'boolean', default: false } } : {}),
-        ...(takes.files ? { format: { type: 'string' } } : {}),
+        ...(takes.files
+          ? { format: { type: 'string' }, verbose: { type: 'boolean', short: 'v', default: false } }
+          : {}),
       },
     })
     if (!takes.files && positionals.length > 0) return refuse(`it takes no "${positionals[0]}"`)
@@ -38,6 +41,7 @@ export function controlArguments(
     return {
       socket: values.socket,
       json: given.json === true,
+      verbose: given.verbose === true,
       ...(typeof given.format === 'string' ? { format: given.format } : {}),
       files: positionals,
     }

@@ -25,7 +25,7 @@ import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
 import { checkSecret } from './secret-file.js'
 
-export const help: string = `usage: warren up [--format FORMAT] [--socket PATH] FILE ...
+export const help: string = `usage: warren up [-v] [--format FORMAT] [--socket PATH] FILE ...
 
 Brings up the tunnels that the files describe, on this machine, and stays in the foreground until it is told to stop
 (SIGINT, SIGTERM, \`warren down\`). Then all that it made is removed. SIGHUP and \`warren reload\` read the files again.
@@ -34,6 +34,8 @@ It needs root, or CAP_NET_ADMIN and CAP_NET_RAW, and /dev/net/tun; no kernel mod
   FILE             hostname.IF, as OpenBSD's /etc/hostname.gif0; NAME.toml; ipsec.conf, whose flows and manual SAs become
                    the interface enc0; or iked.conf, whose policies IKEv2 negotiates SAs for, with keys and
                    certificates in the folder iked beside it. The last two have mode 0600
+  -v, --verbose    each step of IKE in the log: SAs as they come and go, whether peers live, what is begun again.
+                   No more than 50 lines a second, whoever makes them
   --format FORMAT  ${tunnelFormats.join(', ')}, where the name does not tell it
   --socket PATH    the control socket (default: /run/warren.sock)
 
@@ -116,7 +118,8 @@ export async function run(args: string[], io: CliIo): Promise<number> {
     io.stderr.write(`warren: warning: ${line}\n`)
   }
   const definitions = load([...shown.values()], format, warn)
-  return new UpCommand(io, parsed.socket, () => load(files, format, warn)).run(definitions)
+  const reload = (): TunnelDefinition[] => load(files, format, warn)
+  return new UpCommand(io, parsed.socket, reload, parsed.verbose).run(definitions)
 }
 
 class UpCommand {
@@ -129,7 +132,7 @@ class UpCommand {
   #finish: (code: number) => void = () => {}
   readonly #finished: Promise<number>
 
-  constructor(io: CliIo, socket: string, reload: () => TunnelDefinition[]) {
+  constructor(io: CliIo, socket: string, reload: () => TunnelDefinition[], verbose: boolean) {
     this.#io = io
     this.#socket = socket
     this.#finished = new Promise((resolve) => {
@@ -143,7 +146,7 @@ class UpCommand {
       log: (line) => this.#log(line),
       onLost: (name) => this.#daemon.lose(name),
     })
-    this.#daemon = new Daemon(this.#host, { load: reload, log: (line) => this.#log(line) })
+    this.#daemon = new Daemon(this.#host, { load: reload, log: (line) => this.#log(line), verbose })
   }
 
   async run(definitions: readonly TunnelDefinition[]): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import { WarrenError } from '../base/index.js'
 import { linesOf } from '../config/iked/log.js'
+import { LogLimit } from '../config/iked/log-limit.js'
 import type { Host } from '../engine/host.js'
 import { Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
@@ -22,6 +23,8 @@ export interface DaemonOptions {
   readonly load: () => TunnelDefinition[]
   /** One line for the administrator. */
   readonly log: (line: string) => void
+  /** Every step of IKE, and not only what iked(8) says unasked. */
+  readonly verbose?: boolean
 }
 
 export interface ReloadResult {
@@ -70,6 +73,7 @@ export class Daemon {
   readonly #host: DaemonHost
   readonly #options: DaemonOptions
   readonly #tunnels = new Map<string, Tunnel>()
+  readonly #limit = new LogLimit()
 
   constructor(host: DaemonHost, options: DaemonOptions) {
     this.#host = host
@@ -201,8 +205,10 @@ export class Daemon {
         if (!made || (event.name === 'down' && event.reason === 'stopped')) return
         this.#options.log(`${name}: ${describeEvent(event)}`)
       },
-      onNews: (news) => {
-        for (const { text, verbose } of linesOf(news)) if (!verbose) this.#options.log(`${name}: ${text}`)
+      onNews: (news, now) => {
+        const wanted = linesOf(news).filter(({ verbose }) => !verbose || this.#options.verbose === true)
+        const texts = wanted.map(({ text }) => text)
+        for (const text of this.#limit.take(texts, now)) this.#options.log(`${name}: ${text}`)
       },
       onRefused: (error) => this.#options.log(`${name}: ${error.message}`),
     })

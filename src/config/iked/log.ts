@@ -66,6 +66,8 @@ export function linesOf(news: IkeNews): LogLine[] {
       return news.up && addresses.length > 0 ? [line(`${of}${text}`)] : []
     }
     case 'problem':
-      return [line(`${of}${news.text}${news.mend === undefined ? '' : ` (${news.mend})`}`)]
+      return [
+        line(`${of}${news.text}${news.mend === undefined ? '' : ` (${news.mend})`}`, news.verbose === true),
+      ]
   }
 }

@@ -7,6 +7,7 @@ import { type Credentials, Ike2Machine, type IkeNews, type IkePolicy } from '../
 import type { UdpDatagram, UdpSocket } from '../../stack/index.js'
 import { IkeExchange } from '../../wire/ike/index.js'
 import type { LabMachine } from '../machine.js'
+import { LogLimit } from '../../config/iked/log-limit.js'
 import { IkedKernel } from './kernel.js'
 import { linesOf } from './news.js'
 import type { IkedStatistics } from './show.js'
@@ -60,6 +61,7 @@ export class Iked {
   #configuration: IkedConfiguration
   #passive: boolean
   #ike: Ike2Machine
+  readonly #limit = new LogLimit()
   readonly #socket: UdpSocket
   readonly #stopListening: () => void
   #cancelTimer: (() => void) | undefined
@@ -308,7 +310,11 @@ export class Iked {
   #tell(news: IkeNews): void {
     if (news.kind === 'assigned' && !news.toPeer) this.#assign(news)
     this.#count(news)
-    for (const { text, verbose } of linesOf(news)) this.log(text, verbose)
+    for (const { text, verbose } of linesOf(news)) {
+      // What is not written need not be left out.
+      const isWritten = !verbose || this.verbose || this.listeners.size > 0
+      for (const line of isWritten ? this.#limit.take([text], this.#host.now()) : []) this.log(line, verbose)
+    }
   }
 
   #count(news: IkeNews): void {

@@ -96,7 +96,13 @@ export type IkeNews =
       readonly peer: string
     })
   /** Something is wrong: what differs, and what to do about it. */
-  | (NewsOrigin & { readonly kind: 'problem'; readonly text: string; readonly mend?: string })
+  | (NewsOrigin & {
+      readonly kind: 'problem'
+      readonly text: string
+      readonly mend?: string
+      /** It mends itself: for those who want to know every step. */
+      readonly verbose?: boolean
+    })
 
 export interface IkeContext {
   readonly random: Random

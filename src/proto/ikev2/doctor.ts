@@ -8,7 +8,7 @@ import { NotifyType, TransformType } from '../../wire/ike/index.js'
 import { type Credentials, type Endpoint, formatEndpoint, IKE_PORT } from './context.js'
 import { formatIdentity, type Identity } from './identity.js'
 import { meaningOf } from './meanings.js'
-import { describeTransform, listOf } from './names.js'
+import { describeTransform, GROUP_WORDS, listOf } from './names.js'
 import type { Mismatch } from './negotiate.js'
 import type { Authentication, Flow, IkePolicy } from './policy.js'
 import { formatSelector, type Selector } from './selectors.js'
@@ -161,6 +161,16 @@ export const nobodyExpected = (
   return {
     text: `${differs('no policy is for this peer', `peer ${remote.address} to local ${local.address}`, policies.length === 0 ? 'nobody: there is no policy' : `peer ${peers.join(' | ')} to local ${locals.join(' | ')}`)}; it is not answered`,
     mend: `write peer ${remote.address} local ${local.address}${policies[0] === undefined ? '' : at(policies[0])}, if it may come`,
+  }
+}
+
+/** The value that came is of another group than is taken of those that were offered (RFC 7296 section 1.2). */
+export function otherGroup(found: number, wanted: number, policy: IkePolicy): Problem & { verbose: true } {
+  const name = (group: number): string => GROUP_WORDS[group] ?? `${group}`
+  return {
+    text: `INVALID_KE_PAYLOAD: ${differs('group', `a value of ${name(found)}`, name(wanted))}`,
+    mend: `nothing: the peer begins again with it; group ${name(wanted)} as its first spares a round, or ${name(found)} here${at(policy)}`,
+    verbose: true,
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../wire/ike/index.js'
 import { answerAuth } from './answer-auth.js'
 import type { Endpoint, IkeContext } from './context.js'
-import { noProposal, type Problem } from './doctor.js'
+import { noProposal, otherGroup, type Problem } from './doctor.js'
 import {
   certificateRequests,
   findNat,
@@ -35,7 +35,7 @@ export interface InitAnswer {
   readonly bytes: Uint8Array
   /** What was made of it; none where the request is refused or to be repeated. */
   readonly session?: Session
-  readonly problem?: Problem
+  readonly problem?: Problem & { readonly verbose?: boolean }
 }
 
 /** A plain answer to a request of IKE_SA_INIT, without an SPI of ours: a refusal, or a cookie. */
@@ -107,6 +107,7 @@ export function answerInit(
       bytes: plainAnswer(header, [
         notify(NotifyType.invalidKePayload, Uint8Array.of(group.id >> 8, group.id & 0xff)),
       ]),
+      problem: otherGroup(ke.method, group.id, policy),
     }
   const noValue = {
     bytes: plainAnswer(header, [notify(NotifyType.invalidSyntax)]),
