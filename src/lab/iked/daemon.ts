@@ -3,11 +3,11 @@
  * policies, its SAs and policies in the kernel, its news in /var/log/daemon.
  */
 import { type Instant, WarrenError } from '../../base/index.js'
+import { LogLimit } from '../../config/iked/log-limit.js'
 import { type Credentials, Ike2Machine, type IkeNews, type IkePolicy } from '../../proto/ikev2/index.js'
 import type { UdpDatagram, UdpSocket } from '../../stack/index.js'
 import { IkeExchange } from '../../wire/ike/index.js'
 import type { LabMachine } from '../machine.js'
-import { LogLimit } from '../../config/iked/log-limit.js'
 import { IkedKernel } from './kernel.js'
 import { linesOf } from './news.js'
 import type { IkedStatistics } from './show.js'
