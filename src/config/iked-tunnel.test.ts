@@ -51,6 +51,12 @@ test('the MTU leaves room for the largest that may be agreed upon, in UDP', () =
   // 1500 - 20 - 8 - 8 - 16 (IV) - 16 (ICV) = 1432, whole blocks of 16: 1424, less 2.
   assert.equal(mtuOf('enc aes-256 auth hmac-sha2-256'), 1422)
   assert.equal(mtuOf('enc aes-256-gcm childsa enc aes-256 auth hmac-sha2-256'), 1422)
+  // Whoever the peer will be: the length of an outer header hangs on its family alone.
+  const gcm = 'childsa enc aes-256-gcm psk "secret"'
+  const open = (local: string): number =>
+    load(`ikev2 passive esp from 10.1.0.0/24 to 10.2.0.0/24 local ${local} ${gcm}`)[0]!.mtu
+  assert.equal(open('192.168.1.1'), 1438)
+  assert.equal(open('fd00::1'), 1418)
 })
 
 test('a machine has one of them, and no ipsec.conf beside it', () => {

@@ -1,4 +1,5 @@
 /** MTU of the interface in front of negotiated SAs, before anything is negotiated. */
+import { parseIpAddress } from '../base/index.js'
 import { largestInside, type SaSpec } from '../proto/esp/index.js'
 import type { IkePolicy } from '../proto/ikev2/index.js'
 import { outerSpec } from '../proto/tunnel-metadata.js'
@@ -15,7 +16,14 @@ export function ikeMtu(policies: readonly IkePolicy[]): number {
   return Math.max(LEAST_MTU, Math.min(LINK_MTU, ...fitting))
 }
 
-function specsOf({ childSuites, childProtocol, mode, peer, local }: IkePolicy): SaSpec[] {
+/** Two ends of each family: a policy that is open to any peer has none, and lengths do not hang on which they are. */
+const ENDS = {
+  4: [parseIpAddress('192.0.2.1')!, parseIpAddress('192.0.2.2')!],
+  6: [parseIpAddress('2001:db8::1')!, parseIpAddress('2001:db8::2')!],
+} as const
+
+function specsOf({ childSuites, childProtocol, mode, local: { family } }: IkePolicy): SaSpec[] {
+  const [local, remote] = ENDS[family]
   const base = {
     spi: 256,
     mode,
@@ -26,8 +34,8 @@ function specsOf({ childSuites, childProtocol, mode, peer, local }: IkePolicy): 
     keys: {},
     copyDf: true,
     local: local.bytes,
-    remote: peer.address.bytes,
-    outer: outerSpec({ local, remote: peer.address }, IpProtocol.esp, 'ip'),
+    remote: remote.bytes,
+    outer: outerSpec({ local, remote }, IpProtocol.esp, 'ip'),
     ...(childProtocol === 'esp' ? { udpEncapsulation: true } : {}),
   }
   return childSuites.flatMap(({ encryption, integrity }) => {
