@@ -1,5 +1,5 @@
 /** `warren status`: what the running one says of its tunnels. */
-import type { IkeStatus, IpsecStatus } from '../engine/index.js'
+import type { IkeAssignedStatus, IkeStatus, IpsecStatus } from '../engine/index.js'
 import { askControl, type DaemonStatus, type DaemonTunnelStatus } from '../linux/index.js'
 import { controlArguments } from './control-arguments.js'
 import type { CliIo } from './io.js'
@@ -75,6 +75,7 @@ function formatIke({ sas }: IkeStatus): string[] {
       `\tIKE SA ${policy}: ${state}, ${initiator ? 'initiator' : 'responder'}, ${initiatorSpi} ${responderSpi}`,
       `\t\t${sa.local} (${sa.localId}) --> ${sa.remote} (${remoteId})${how}`,
       `\t\t${sa.algorithms}; ${sa.ageSeconds} s old, heard ${sa.silentSeconds} s ago`,
+      ...(sa.assigned === undefined ? [] : formatAssigned(sa.assigned)),
       ...sa.children.flatMap((child) => [
         `\t\t${child.protocol} ${child.mode} ${child.local.join(', ')} --> ${child.remote.join(', ')}`,
         `\t\t\t${child.state}, spi in ${child.spiIn} out ${child.spiOut}, ${child.algorithms}`,
@@ -83,6 +84,16 @@ function formatIke({ sas }: IkeStatus): string[] {
       ]),
     ]
   })
+}
+
+function formatAssigned({ toPeer, addresses, nameServers, subnets, others }: IkeAssignedStatus): string[] {
+  const parts = [
+    ...addresses.map((address) => `address ${address}`),
+    ...nameServers.map((address) => `name-server ${address}`),
+    ...subnets.map((prefix) => `protected-subnet ${prefix}`),
+    ...others,
+  ]
+  return parts.length === 0 ? [] : [`\t\t${toPeer ? 'given' : 'assigned to us'}: ${parts.join(', ')}`]
 }
 
 const formatDrops = (drops: readonly [string, number][]): string[] =>

@@ -86,12 +86,19 @@ export interface HostInterface {
   setRunning?(running: boolean): void
   /** For another definition behind the same interface. */
   setMtu?(mtu: number): void
+  /** An address that comes and goes while the interface stays (configuration payloads). Throws where the host refuses. */
+  addAddress?(address: InterfaceAddress): void
+  /** One that is gone already is no error. */
+  removeAddress?(address: InterfaceAddress): void
   /** Drops that belong to none of its paths (policies, their guard), by reason. */
   drops?(): Record<string, number>
   status(): PathStatus[]
   /** Removes the interface with its addresses and routes. */
   destroy(): void
 }
+
+/** What addresses are laid on that configuration payloads assign. */
+export type AddressHolder = Required<Pick<HostInterface, 'addAddress' | 'removeAddress'>>
 
 /** An address of the host's own. `loopback`, `tunnel`: of an interface that leads nowhere else, or into what is inside. */
 export interface LocalAddress {
@@ -105,13 +112,18 @@ export interface Host {
   now(): Instant
   /** Whether an address is one of the host's own. Only of hosts whose interfaces take policies. */
   isLocal?(address: IpAddress): boolean
-  /** Those that stand now; a host whose addresses never change by themselves has not these three. */
+  /**
+   * Those that stand now, without what configuration payloads gave. A host whose addresses never change by themselves has
+   * not these three.
+   */
   addresses?(): readonly LocalAddress[]
   /** Where the host would send from to reach an address, asked past all policies; undefined: no way leads there. */
   sourceFor?(remote: IpAddress): IpAddress | undefined
   /** Addresses, routes or interfaces are others than before, perhaps; returns what ends it. */
   onNetworkChange?(listener: () => void): () => void
   createInterface(spec: InterfaceSpec): HostInterface
+  /** An interface of somebody else's, to lay addresses on; undefined: there is none of that name. */
+  borrowInterface?(name: string): AddressHolder | undefined
   transmit(datagram: Datagram): void
   /**
    * Hears on a UDP port of one of the host's own addresses, from whomever; returns what closes it. Its packets, both ways,

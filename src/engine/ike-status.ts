@@ -53,6 +53,18 @@ export interface IkeSaStatus {
   /** Since the peer was heard. */
   readonly silentSeconds: number
   readonly children: readonly IkeChildStatus[]
+  /** What configuration payloads have given. */
+  readonly assigned?: IkeAssignedStatus
+}
+
+export interface IkeAssignedStatus {
+  /** We gave it to the peer; else it is ours. */
+  readonly toPeer: boolean
+  readonly addresses: readonly string[]
+  readonly nameServers: readonly string[]
+  readonly subnets: readonly string[]
+  /** Others by their names in iked.conf(5): `netbios-server 10.0.0.9`. */
+  readonly others: readonly string[]
 }
 
 export interface IkeStatus {
@@ -81,8 +93,30 @@ export function ikeStatusOf(machine: Ike2Machine, paths: readonly PathStatus[], 
         ageSeconds: since(session.since),
         silentSeconds: since(session.lastHeard),
         children: [...session.children.values()].map((child) => childOf(child, paths, now)),
+        ...(session.assigned === undefined ? {} : { assigned: assignedOf(session.assigned) }),
       }
     }),
+  }
+}
+
+function assignedOf({ toPeer, values }: NonNullable<Session['assigned']>): IkeAssignedStatus {
+  const known = ['address', 'name-server', 'protected-subnet', 'netmask']
+  const of = (option: string): string[] =>
+    values.flatMap((value) =>
+      value.option === option && value.address !== undefined ? [`${value.address}`] : [],
+    )
+  return {
+    toPeer,
+    addresses: of('address'),
+    nameServers: of('name-server'),
+    subnets: values.flatMap(({ option, address, prefixLength }) =>
+      option === 'protected-subnet' && address !== undefined
+        ? [`${address}/${prefixLength ?? 8 * address.bytes.length}`]
+        : [],
+    ),
+    others: values.flatMap(({ option, address }) =>
+      known.includes(option) || address === undefined ? [] : [`${option} ${address}`],
+    ),
   }
 }
 

@@ -7,6 +7,7 @@ export {
   type PortRange,
   type TrafficSelector,
 } from '../stack/spd.js'
+export * from './assigned.js'
 export * from './data-path.js'
 export * from './definition.js'
 export * from './host.js'

@@ -5,6 +5,7 @@ import { Ike2Machine, type IkeEvent, type IkeNews } from '../proto/ikev2/index.j
 import type { Datagram, Machine, Output, PathSpec, PolicySpec } from '../proto/machine.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import { layerOf } from '../proto/tunnel-metadata.js'
+import { AssignedAddresses } from './assigned.js'
 import { createMachine, ipsecConfigOf, noPolicies, type TunnelDefinition } from './definition.js'
 import type { Host, HostInterface, PathStatus } from './host.js'
 import { type IkeStatus, ikeStatusOf } from './ike-status.js'
@@ -62,6 +63,8 @@ export class Tunnel {
   #unfollow: (() => void) | undefined
   /** The host's addresses that peers of IKE may be told of. */
   #reachable: readonly IpAddress[] = []
+  /** What gateways have assigned to this host. */
+  readonly #assigned: AssignedAddresses
   #starting = false
   #cancelTimer: (() => void) | undefined
   #timerAt: Instant | undefined
@@ -75,6 +78,11 @@ export class Tunnel {
     this.host = host
     this.#definition = definition
     this.#options = options
+    this.#assigned = new AssignedAddresses(
+      host,
+      () => this.#interface,
+      (error) => options.onRefused?.(error),
+    )
   }
 
   get definition(): TunnelDefinition {
@@ -334,6 +342,7 @@ export class Tunnel {
     this.#unfollow?.()
     this.#machine?.stop(now)
     this.#drain(now)
+    this.#assigned.clear()
     this.#forgetTimer()
     this.#machine = undefined
     this.#hearOn([])
@@ -412,7 +421,9 @@ export class Tunnel {
 
   #hear(event: IkeEvent, now: Instant): void {
     if (event.name === 'news') {
-      this.#options.onNews?.(event.news, now)
+      const { news } = event
+      if (news.kind === 'assigned' && this.#definition.ike?.decoupled !== true) this.#assigned.hear(news)
+      this.#options.onNews?.(news, now)
       return
     }
     if (event.name !== 'lifetime') {

@@ -7,6 +7,7 @@ import { linesOf } from '../config/iked/log.js'
 import { LogLimit } from '../config/iked/log-limit.js'
 import type { Host } from '../engine/host.js'
 import { Tunnel, type TunnelDefinition, type TunnelStatus } from '../engine/index.js'
+import type { IkeNews } from '../proto/ikev2/index.js'
 import type { TunnelEvent } from '../proto/tunnel-machine.js'
 import { hexOf } from '../wire/field.js'
 import { planReload } from './plan.js'
@@ -209,6 +210,7 @@ export class Daemon {
         const wanted = linesOf(news).filter(({ verbose }) => !verbose || this.#options.verbose === true)
         const texts = wanted.map(({ text }) => text)
         for (const text of this.#limit.take(texts, now)) this.#options.log(`${name}: ${text}`)
+        for (const line of serverLines(news)) this.#options.log(`${name}: ${line}`)
       },
       onRefused: (error) => this.#options.log(`${name}: ${error.message}`),
     })
@@ -239,6 +241,18 @@ export class Daemon {
       )
     }
   }
+}
+
+/** Name servers that a gateway told. Several programs own resolv.conf(5) on Linux, and none of them is asked. */
+function serverLines(news: IkeNews): string[] {
+  if (news.kind !== 'assigned' || news.toPeer || !news.up) return []
+  const servers = news.values.flatMap(({ option, address }) =>
+    option === 'name-server' ? [`${address}`] : [],
+  )
+  if (servers.length === 0) return []
+  return [
+    `the gateway's name servers are ${servers.join(', ')} (write them into /etc/resolv.conf to ask them)`,
+  ]
 }
 
 function describeEvent(event: TunnelEvent): string {

@@ -8,18 +8,20 @@ import { hostname } from 'node:os'
 import {
   Counters,
   type Instant,
+  type InterfaceAddress,
   type IpAddress,
   instantAt,
   ipAddressFrom,
   type Random,
   WarrenError,
 } from '../base/index.js'
-import type { Host, HostInterface, InterfaceSpec, LocalAddress } from '../engine/host.js'
+import type { AddressHolder, Host, HostInterface, InterfaceSpec, LocalAddress } from '../engine/host.js'
 import { auditLine } from '../engine/index.js'
 import type { Datagram, PathSpec, PolicySpec } from '../proto/machine.js'
 import { sumDrops, sumStatus } from './counts.js'
 import { libc } from './ffi.js'
 import { type InterfaceOwner, LinuxInterface, type PathHooks } from './interface.js'
+import { LentAddresses } from './lent-addresses.js'
 import type { FromWorker, PathCounts } from './messages.js'
 import { NetworkState } from './network-state.js'
 import { PolicyGate } from './policy-gate.js'
@@ -83,6 +85,7 @@ export class LinuxHost implements Host {
   readonly #ports = new Map<string, UdpPort>()
   /** Who is told of changes of addresses and routes. */
   readonly #network: NetworkState
+  readonly #lent: LentAddresses = new LentAddresses(() => this.#routes())
   /** Of interfaces with policies. */
   readonly #gates = new Map<number, PolicyGate>()
   /** What policies cover stays closed at the end. */
@@ -174,6 +177,7 @@ export class LinuxHost implements Host {
       remove: (pathId) => this.#remove(id, pathId),
       running: (running) => this.#setRunning(id, running),
       counts: (pathId) => sumStatus((this.#counts.get(`${id} ${pathId}`) ?? []).filter(Boolean)),
+      address: (index, name, address, up) => this.#lend(index, name, address, up),
       destroyed: (gone) => this.#destroyed(id, gone),
     }
     const made = LinuxInterface.create(spec, this.#routes(), owner, this.#queues)
@@ -203,7 +207,23 @@ export class LinuxHost implements Host {
 
   addresses(): LocalAddress[] {
     const own = new Set([...this.#interfaces.values()].map(({ index }) => index))
-    return this.#network.addresses(own)
+    return this.#network.addresses(own).filter(({ address }) => !this.#lent.has(address))
+  }
+
+  borrowInterface(name: string): AddressHolder | undefined {
+    const link = this.#routes().link(name)
+    if (link === undefined) return undefined
+    return {
+      addAddress: (address) => this.#lend(link.index, name, address, true),
+      removeAddress: (address) => this.#lend(link.index, name, address, false),
+    }
+  }
+
+  /** Which source a packet gets that has none hangs on it: the policies' rules follow at once. */
+  #lend(index: number, name: string, address: InterfaceAddress, up: boolean): void {
+    if (up) this.#lent.add(index, name, address)
+    else this.#lent.remove(index, name, address)
+    for (const [id, gate] of this.#gates) this.#tellNetwork(id, gate)
   }
 
   sourceFor(remote: IpAddress): IpAddress | undefined {

@@ -1,5 +1,5 @@
 /** A tunnel's interface on this machine: made through /dev/net/tun, set up through rtnetlink. */
-import { concatBytes } from '../base/index.js'
+import { concatBytes, type InterfaceAddress } from '../base/index.js'
 import type { HostInterface, InterfaceSpec, PathStatus } from '../engine/host.js'
 import type { Carrier, Datagram, Packet, PathSpec, PolicySpec, ReachedLifetime } from '../proto/machine.js'
 import { libc } from './ffi.js'
@@ -22,6 +22,8 @@ export interface InterfaceOwner {
   remove(pathId: string): void
   running(running: boolean): void
   counts(pathId: string): PathStatus | undefined
+  /** An address is to come or to go. */
+  address(index: number, name: string, address: InterfaceAddress, up: boolean): void
   destroyed(made: LinuxInterface): void
 }
 
@@ -114,6 +116,14 @@ export class LinuxInterface implements HostInterface {
 
   setMtu(mtu: number): void {
     this.#netlink.setLink(this.index, this.name, { mtu })
+  }
+
+  addAddress(address: InterfaceAddress): void {
+    this.#owner.address(this.index, this.name, address, true)
+  }
+
+  removeAddress(address: InterfaceAddress): void {
+    if (!this.#destroyed) this.#owner.address(this.index, this.name, address, false)
   }
 
   drops(): Record<string, number> {
