@@ -95,7 +95,14 @@ export function heedPlaces(session: Session, payloads: readonly IkePayload[]): v
   if (isList) session.places.peer = list
 }
 
-/** Every pair of places but the one in use, which comes last once more. */
+/** Bits that two addresses of one family share in front. */
+function likeness({ local, remote }: Way): number {
+  const [a, b] = [local.address.bytes, remote.address.bytes]
+  const at = a.findIndex((byte, i) => byte !== b[i])
+  return at < 0 ? 8 * a.length : 8 * at + Math.clz32(a[at]! ^ b[at]!) - 24
+}
+
+/** Every pair of places but the one in use, which comes last once more; pairs of one network come first. */
 function ways(session: Session): Way[] {
   const { local, remote, places } = session
   const port = remote.port === IKE_PORT ? NAT_PORT : remote.port
@@ -114,6 +121,7 @@ function ways(session: Session): Way[] {
         : [],
     ),
   )
+  all.sort((a, b) => likeness(b) - likeness(a))
   return all.length === 0 ? [] : [...all.slice(0, PLACES_LIMIT), { local, remote }]
 }
 
