@@ -249,6 +249,10 @@ export class Tunnel {
         this.#unfollow = this.host.onNetworkChange?.(() => this.#follow())
         this.#enter('down', 'no peer')
       }
+      // Of several calls at once the first one's timer serves all.
+      machine.onWake = () => {
+        if (machine === this.#machine) this.#keepTime(machine.nextTimeout())
+      }
       machine.start(now)
       this.#drain(now)
       // Its policies are in force, whether a peer is there or not.

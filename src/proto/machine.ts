@@ -155,4 +155,9 @@ export interface Machine<Event> {
   timeout(now: Instant): void
   poll(): Output<Event> | undefined
   nextTimeout(): Instant | undefined
+  /**
+   * Set by the owner: `nextTimeout()` has become earlier outside of any call, or within one. Of machines that have something
+   * worked at elsewhere (TLS), whose answer then waits to be taken up by `timeout`.
+   */
+  onWake?: () => void
 }

@@ -1,6 +1,6 @@
 /** What iked.conf(5) says, read and checked. */
 import type { IpPrefix } from '../../base/index.js'
-import type { ConfigurationValue, EapUser, SignatureMethod } from '../../proto/ikev2/index.js'
+import type { ConfigurationValue, EapMethodName, EapUser, SignatureMethod } from '../../proto/ikev2/index.js'
 import type { IkedProposal } from './algorithms.js'
 
 export interface IkedConf {
@@ -68,7 +68,7 @@ export interface IkedFlow {
 
 export type IkedAuth =
   | { readonly kind: 'psk'; readonly secret: Uint8Array }
-  | { readonly kind: 'eap'; readonly method: 'mschap-v2' }
+  | { readonly kind: 'eap'; readonly method: EapMethodName }
   /** `signature`: any. */
   | { readonly kind: 'signature'; readonly method: SignatureMethod | 'signature' }
 

@@ -163,6 +163,10 @@ export class IkedCredentials implements Credentials {
     return hashes
   }
 
+  authorityCertificates(): readonly Uint8Array[] {
+    return this.#authorities.map(({ der }) => der)
+  }
+
   /** As iked: a key of the kind that ours is. */
   rawEncoding(): number | undefined {
     return this.#key === undefined ? undefined : rawKeyData(this.#key.publicKey, []).encoding

@@ -79,7 +79,7 @@ function proposalText(phase: string, { enc, prf, auth, group, esn }: IkedProposa
 
 function authText(auth: IkedAuth, secrets: boolean): string {
   if (auth.kind === 'signature') return auth.method
-  if (auth.kind === 'eap') return 'eap "MSCHAP_V2"'
+  if (auth.kind === 'eap') return auth.method === 'tls' ? 'eap "TLS"' : 'eap "MSCHAP_V2"'
   const hex = Array.from(auth.secret, (byte) => byte.toString(16).padStart(2, '0')).join('')
   return secrets ? `psk 0x${hex}` : `psk (${auth.secret.length} bytes)`
 }

@@ -211,6 +211,10 @@ function authOf(
     return { localAuth: one, remoteAuth: one }
   }
   const signature: Authentication = { kind: 'signature' }
+  if (auth.method === 'tls') {
+    const tls: Authentication = { kind: 'eap', method: 'tls', users: [] }
+    return active ? { localAuth: tls, remoteAuth: signature } : { localAuth: signature, remoteAuth: tls }
+  }
   if (!active) return { localAuth: signature, remoteAuth: { kind: 'eap', method: auth.method, users } }
   const own = users.length === 1 ? users[0] : users.find(({ name }) => name === srcid)
   if (own === undefined) {

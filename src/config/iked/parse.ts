@@ -205,7 +205,7 @@ class Parser extends IkedOperands {
         this.warnings.push(`${policy.where}: a second default policy: ${standard.where} is none any more`)
       standard = policy
     }
-    const needsUsers = this.#policies.find(({ auth }) => auth.kind === 'eap')
+    const needsUsers = this.#policies.find(({ auth }) => auth.kind === 'eap' && auth.method !== 'tls')
     if (needsUsers !== undefined && this.#users.size === 0)
       this.warnings.push(`${needsUsers.where}: eap, and no user in the file: nobody can log in`)
   }

@@ -256,11 +256,14 @@ class PolicyRule {
     if (this.#take('psk') !== undefined) return { kind: 'psk', secret: this.#secret() }
     if (this.#take('eap') === undefined) return { kind: 'signature', method: 'signature' }
     const token = operands.string('an EAP method')
-    if (token.text.toLowerCase().replaceAll('-', '_') !== 'mschap_v2')
+    const written = token.text.toLowerCase().replaceAll('_', '-')
+    // Ours: iked has MSCHAPv2 alone.
+    if (written === 'tls') return { kind: 'eap', method: 'tls' }
+    if (written !== 'mschap-v2')
       refuse(token, 'CONFIG_UNSUPPORTED', `unsupported EAP method: ${token.text}`, {
         found: shown(token),
-        expected: '"mschap-v2"',
-        ...operands.meant(token, ['mschap-v2']),
+        expected: '"mschap-v2" or "tls"',
+        ...operands.meant(token, ['mschap-v2', 'tls']),
       })
     return { kind: 'eap', method: 'mschap-v2' }
   }

@@ -128,7 +128,16 @@ class NodePrivateKey implements PrivateKey {
   destroy(): void {
     this.#key = undefined
   }
+
+  static pemOf(key: PrivateKey): string {
+    const own = key instanceof NodePrivateKey ? key.#key : undefined
+    if (own === undefined) throw new WarrenError('CRYPTO_DESTROYED', 'this private key is gone')
+    return own.export({ format: 'pem', type: 'pkcs8' }) as string
+  }
 }
+
+/** PKCS #8, for a library that takes keys as text alone. Throws `CRYPTO_DESTROYED`. */
+export const privateKeyPem = (key: PrivateKey): string => NodePrivateKey.pemOf(key)
 
 /** OpenSSL's own words may quote what it read: they are not passed on. */
 function load(read: () => KeyObject): KeyObject {

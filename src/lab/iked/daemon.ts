@@ -209,6 +209,9 @@ export class Iked {
       random: this.#host.random,
     })
     this.#ike = ike
+    ike.onWake = () => {
+      if (ike === this.#ike) this.#arm(this.#host.now())
+    }
     ike.start(now)
     this.#drain(now)
     return ike

@@ -3,7 +3,7 @@ import { type Instant, seconds } from '../../base/index.js'
 import { type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import { serveConfiguration } from './configuration.js'
 import { wrongIdentity } from './doctor.js'
-import { continueEap, serveEap } from './eap-respond.js'
+import { continueEap, type EapVerdict, serveEap } from './eap-respond.js'
 import { type Identity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, notify, requestedCertificates } from './init.js'
 import { answerChild, type Failure } from './negotiate-child.js'
@@ -17,23 +17,19 @@ export function answerAuth(
   session: Session,
   request: readonly IkePayload[],
   now: Instant,
-): readonly IkePayload[] {
+): readonly IkePayload[] | undefined {
   if (session.eap === undefined) return answerFirst(session, request, now)
   if (session.eap === 'over') return [notify(NotifyType.authenticationFailed)]
-  return continueEap(
-    session,
-    session.eap,
-    request,
-    {
-      done(eap, auth, later) {
-        session.eap = 'over'
-        return admit(session, eap.request, [auth], later)
-      },
-      refuse: (problem, answer, later) => refuse(session, problem, answer, later),
-    },
-    now,
-  )
+  return continueEap(session, session.eap, request, verdictOn(session), now)
 }
+
+const verdictOn = (session: Session): EapVerdict => ({
+  done(eap, auth, later) {
+    session.eap = 'over'
+    return admit(session, eap.request, [auth], later)
+  },
+  refuse: (problem, answer, later) => refuse(session, problem, answer, later),
+})
 
 /** The peer is told no more than that; what is wrong stands in our own log. */
 function refuse(
@@ -70,7 +66,7 @@ function answerFirst(session: Session, request: readonly IkePayload[], now: Inst
   const auth = ownAuth(session, policy, requestedCertificates(request))
   if ('text' in auth) return no(auth, NotifyType.authenticationFailed)
   const own: IkePayload[] = [idPayload('IDr', policy.localId), ...auth]
-  if (servesEap) return serveEap(session, { ...policy, remoteAuth }, id, request, own, now)
+  if (servesEap) return serveEap(session, { ...policy, remoteAuth }, id, request, own, verdictOn(session), now)
   session.peerId = id
   return admit(session, request, own, now)
 }

@@ -1,6 +1,6 @@
 /** What all IKE SAs of one machine share, and what they tell their owner. */
 import type { Counters, Instant, IpAddress, Random, TimerQueue } from '../../base/index.js'
-import type { CryptoProvider, PrivateKey, PublicKey } from '../../crypto/index.js'
+import type { CryptoProvider, PrivateKey, PublicKey, TlsEngine } from '../../crypto/index.js'
 import type { PathSpec } from '../machine.js'
 import type { AddressPool } from './address-pool.js'
 import type { FragmentBudget } from './fragments.js'
@@ -54,6 +54,8 @@ export interface Credentials {
   peer(id: Identity, certificates: readonly CertificateData[]): PublicKey | Distrust
   /** Of a CERTREQ: SHA-1 hashes of the keys of authorities that are trusted (RFC 7296 section 3.7), joined. */
   authorities(): Uint8Array
+  /** Certificates of those authorities, DER: a server of EAP-TLS tells its client. */
+  authorityCertificates?(): readonly Uint8Array[]
   /** The kind of raw key to ask for where there is no authority, as IANA's encoding; absent: none is asked for. */
   rawEncoding?(): number | undefined
 }
@@ -109,6 +111,7 @@ export interface IkeContext {
   readonly timers: TimerQueue
   readonly counters: Counters
   readonly provider: CryptoProvider
+  readonly tls: TlsEngine
   readonly credentials: Credentials
   readonly pool: AddressPool
   /** Of this host, where MOBIKE may tell of them (RFC 4555 section 3.4). */
@@ -122,6 +125,8 @@ export interface IkeContext {
   /** What the children protect has changed: the owner makes the whole list of policies anew. */
   policiesChanged(): void
   tell(news: IkeNews, now: Instant): void
+  /** For what is worked at in its own time (TLS): `run` is called by the machine's next `timeout`, which is due at once. */
+  wake(run: (now: Instant) => void): void
   /** An SPI for a child of ours, one that no other has. */
   childSpi(): number
 }

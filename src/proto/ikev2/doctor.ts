@@ -210,6 +210,8 @@ export function refusedAuth(type: number, policy: IkePolicy, credentials: Creden
 }
 
 function proofMend(policy: IkePolicy, id: string): string {
+  if (policy.localAuth.kind === 'eap' && policy.localAuth.method === 'tls')
+    return `let the peer trust the authority of our certificate${at(policy)}`
   if (policy.localAuth.kind === 'eap') return `compare user and password with those of the peer${at(policy)}`
   const [kind = '', name = ''] = id.split(/\/(.*)/s)
   const folder = kind.toLowerCase()

@@ -1,18 +1,18 @@
-/** EAP as the client (RFC 7296 section 2.16): a password, said only to a server that has proved itself. */
-import type { Instant } from '../../base/index.js'
+/** EAP as the client (RFC 7296 section 2.16), spoken only with a server that has proved itself. */
+import { type Instant, seconds } from '../../base/index.js'
 import { wipe } from '../../crypto/index.js'
 import { IkeExchange, type IkePayload } from '../../wire/ike/index.js'
-import { EapMschapv2Client, type EapStep } from './eap-mschapv2.js'
+import type { EapStep } from './eap-method.js'
+import { eapClientOf } from './eap-methods.js'
 import type { Identity } from './identity.js'
 import { findError, findPayload } from './init.js'
 import { meaningOf } from './meanings.js'
-import type { EapUser } from './policy.js'
+import type { EapAuthentication } from './policy.js'
 import { checkEapAuth, ownEapAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
 
-/** Rounds of EAP, and bytes of one of its packets: the method here needs 4 and a few hundred. */
-export const EAP_ROUNDS = 20
-export const EAP_LENGTH = 2048
+/** How long a method may take over what the server has said: some milliseconds are usual. */
+const WAIT_LIMIT = seconds(20)
 
 export interface EapOutcome {
   /** The server's answer to our AUTH: its own, and what else IKE_AUTH ends with. */
@@ -26,17 +26,24 @@ export interface EapOutcome {
  */
 export function speakEap(
   session: Session,
-  user: EapUser,
+  auth: EapAuthentication,
   server: Identity,
   answer: readonly IkePayload[],
   outcome: EapOutcome,
   now: Instant,
 ): void {
-  const client = new EapMschapv2Client({
-    userName: user.name,
-    password: user.password,
-    random: session.context.random,
-  })
+  const wake = (): void =>
+    session.context.wake((later) => {
+      const step = session.state === 'closed' ? undefined : client.resume?.()
+      if (step !== undefined) proceed(step, later)
+    })
+  const made = eapClientOf(session, auth, server, wake)
+  if ('text' in made) {
+    outcome.failed(made, false, now)
+    return
+  }
+  const client = made
+  session.onClose = () => client.close?.()
   let rounds = 0
 
   const send = (
@@ -64,7 +71,7 @@ export function speakEap(
       outcome.failed(error === undefined ? early : meaningOf(error.type), false, at)
       return
     }
-    if (++rounds > EAP_ROUNDS || eap.data.length > EAP_LENGTH) {
+    if (++rounds > client.limits.rounds || eap.data.length > client.limits.length) {
       outcome.failed({ text: 'EAP: more than there may be of it', mend: 'mend the peer' }, false, at)
       return
     }
@@ -72,6 +79,15 @@ export function speakEap(
   }
 
   const proceed = (step: EapStep, at: Instant): void => {
+    session.clearTimer('eap')
+    if (step.kind === 'wait') {
+      const problem = {
+        text: 'EAP: TLS has no answer to what the server says',
+        mend: 'mend the peer: it may have sent half a message',
+      }
+      session.timer('eap', WAIT_LIMIT, at, (later) => outcome.failed(problem, false, later))
+      return
+    }
     if (step.kind === 'send') {
       send([{ kind: 'EAP', data: step.data }], heard, at)
       return

@@ -4,6 +4,7 @@
  */
 import type { Random } from '../../base/index.js'
 import { constantTimeEqual } from '../../crypto/index.js'
+import { broken, type EapClient, type EapLimits, type EapServer, type EapStep } from './eap-method.js'
 import {
   EapCode,
   type EapPacket,
@@ -23,19 +24,8 @@ import {
   passwordHash,
 } from './mschapv2.js'
 
-export interface EapRefusal {
-  readonly reason: string
-  readonly mend: string
-}
-
-/** What an end makes of an EAP payload. Whatever has `data` is sent as the next one. */
-export type EapStep =
-  /** `refusal`: what is sent says that it is over; some clients go without another word. */
-  | { readonly kind: 'send'; readonly data: Uint8Array; readonly refusal?: EapRefusal }
-  /** Both have proved themselves. AUTH payloads are made with `msk`; the server's `data` is EAP's success. */
-  | { readonly kind: 'done'; readonly msk: Uint8Array; readonly userName: string; readonly data?: Uint8Array }
-  | { readonly kind: 'failed'; readonly reason: string; readonly mend: string; readonly data?: Uint8Array }
-
+/** Its exchanges are 4, its packets some hundred bytes. */
+export const MSCHAP_LIMITS: EapLimits = { rounds: 20, length: 2048 }
 const CHALLENGE_LENGTH = 16
 /** Peer's challenge, 8 reserved, response, flags. */
 const RESPONSE_LENGTH = 49
@@ -55,19 +45,14 @@ const valueAndName = (value: Uint8Array, name: string): Uint8Array => {
   return data
 }
 
-const broken = (what: string): EapStep & { kind: 'failed' } => ({
-  kind: 'failed',
-  reason: `EAP: ${what}`,
-  mend: 'mend the peer',
-})
-
 export interface EapClientOptions {
   readonly userName: string
   readonly password: string
   readonly random: Random
 }
 
-export class EapMschapv2Client {
+export class EapMschapv2Client implements EapClient {
+  readonly limits: EapLimits = MSCHAP_LIMITS
   readonly #options: EapClientOptions
   #state: 'waiting' | 'answered' | 'proved' | 'over' = 'waiting'
   /** What the server has to answer. */
@@ -201,7 +186,8 @@ export interface EapServerOptions {
   readonly random: Random
 }
 
-export class EapMschapv2Server {
+export class EapMschapv2Server implements EapServer {
+  readonly limits: EapLimits = MSCHAP_LIMITS
   readonly #options: EapServerOptions
   readonly #challenge: Uint8Array
   #identifier: number
@@ -215,7 +201,7 @@ export class EapMschapv2Server {
   }
 
   /** The first EAP payload. `identity`: asks who it is, as iked does; IDi may have said it. */
-  start(identity: boolean): Uint8Array {
+  start(identity = true): Uint8Array {
     if (identity) return this.#ask(EapType.identity, new Uint8Array(0))
     return this.#sendChallenge()
   }

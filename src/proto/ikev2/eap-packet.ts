@@ -1,7 +1,7 @@
 /** EAP packets (RFC 3748 section 4), and those of EAP-MSCHAPv2 inside them (draft-kamath-pppext-eap-mschapv2). */
 
 export const EapCode = { request: 1, response: 2, success: 3, failure: 4 } as const
-export const EapType = { identity: 1, notification: 2, nak: 3, mschapv2: 26 } as const
+export const EapType = { identity: 1, notification: 2, nak: 3, tls: 13, mschapv2: 26 } as const
 
 export interface EapPacket {
   readonly code: number

@@ -6,8 +6,8 @@ import { loadPrivateKey } from '../../crypto/index.js'
 import { IkeExchange, type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import { sharedKeyPayload } from './authenticate.js'
 import type { Credentials } from './context.js'
-import { EAP_LENGTH, EAP_ROUNDS } from './eap-initiate.js'
-import { EapMschapv2Client, type EapStep } from './eap-mschapv2.js'
+import type { EapStep } from './eap-method.js'
+import { EapMschapv2Client, MSCHAP_LIMITS } from './eap-mschapv2.js'
 import { EapCode, EapType, emitEap, parseEap } from './eap-packet.js'
 import { formatIdentity, parseIdentity } from './identity.js'
 import { findPayload, notify } from './init.js'
@@ -17,6 +17,7 @@ import { clientOf, eapPair, gatewayOf, USERS } from './testing-eap.js'
 import { RawPeer } from './testing-raw.js'
 
 const NOTHING = new Uint8Array(0)
+const { rounds: EAP_ROUNDS, length: EAP_LENGTH } = MSCHAP_LIMITS
 
 function stands(link: Link, hint = ''): void {
   const [a, b] = link.sides

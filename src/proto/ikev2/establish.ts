@@ -67,14 +67,9 @@ function answered(session: Session, offer: ChildOffer, answer: readonly IkePaylo
     finish(session, offer, answer, now)
     return
   }
-  const [user] = localAuth.users
-  if (user === undefined) {
-    fail(session, { text: 'EAP: no user', mend: 'write `user "NAME" "PASSWORD"`' }, false, now)
-    return
-  }
   speakEap(
     session,
-    user,
+    localAuth,
     peer,
     answer,
     {

@@ -13,7 +13,7 @@ import {
   seconds,
   TimerQueue,
 } from '../../base/index.js'
-import { type CryptoProvider, nodeProvider } from '../../crypto/index.js'
+import { type CryptoProvider, nodeProvider, nodeTls, type TlsEngine } from '../../crypto/index.js'
 import { hexOf } from '../../wire/field.js'
 import {
   IKE_FLAG_INITIATOR,
@@ -64,12 +64,15 @@ export interface IkeMachineOptions {
   readonly credentials: Credentials
   readonly random: Random
   readonly provider?: CryptoProvider
+  /** Absent: Node's. */
+  readonly tls?: TlsEngine
   /** Addresses of the host that peers may be told of; default: none. */
   readonly addresses?: () => readonly IpAddress[]
 }
 
 export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly counters: Counters = new Counters()
+  onWake?: () => void
   #options: IkeMachineOptions
   readonly #context: IkeContext
   readonly #timers = new TimerQueue()
@@ -98,11 +101,13 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       timers: this.#timers,
       counters: this.counters,
       provider: options.provider ?? nodeProvider,
+      tls: options.tls ?? nodeTls,
       // Those of the latest `reload`.
       credentials: {
         own: (id, requests) => this.#options.credentials.own(id, requests),
         peer: (id, certificates) => this.#options.credentials.peer(id, certificates),
         authorities: () => this.#options.credentials.authorities(),
+        authorityCertificates: () => this.#options.credentials.authorityCertificates?.() ?? [],
         rawEncoding: () => this.#options.credentials.rawEncoding?.(),
       },
       pool: new AddressPool(options.random),
@@ -115,6 +120,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         this.#policiesDirty = true
       },
       tell: (news) => this.#tell(news),
+      wake: (run) => {
+        this.#timers.schedule(instantAt(0), run)
+        this.onWake?.()
+      },
       childSpi: () => this.#childSpi(),
     }
   }

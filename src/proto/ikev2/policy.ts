@@ -20,8 +20,17 @@ export type Authentication =
    * way alone; absent: any.
    */
   | { readonly kind: 'signature'; readonly method?: SignatureMethod }
-  /** An initiator's way alone. Users: our own one, or all that a responder knows. */
-  | { readonly kind: 'eap'; readonly method: 'mschap-v2'; readonly users: readonly EapUser[] }
+  | EapAuthentication
+
+/** `tls`: with a certificate in the place of a password. */
+export type EapMethodName = 'mschap-v2' | 'tls'
+
+/** An initiator's way alone. Users: our own one, or all that a responder knows; none of `tls`. */
+export interface EapAuthentication {
+  readonly kind: 'eap'
+  readonly method: EapMethodName
+  readonly users: readonly EapUser[]
+}
 
 export interface EapUser {
   readonly name: string

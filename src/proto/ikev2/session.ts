@@ -125,6 +125,8 @@ export class Session {
   assigned: Assigned | undefined
   /** A responder's, from the first IKE_AUTH to the last. */
   eap: EapServing | 'over' | undefined
+  /** What is done with when the SA is over: a conversation in TLS. */
+  onClose: (() => void) | undefined
   /** Whose password a responder has found right. */
   user: string | undefined
   readonly since: Instant
@@ -466,6 +468,7 @@ export class Session {
     this.channel.close()
     wipeIkeKeys(this.keys)
     if (typeof this.eap === 'object' && this.eap.proved !== undefined) wipe(this.eap.proved.msk)
+    this.onClose?.()
     this.enter('closed', now, reason)
     this.options.owner.closed(this, retry || this.#retries, now)
   }
