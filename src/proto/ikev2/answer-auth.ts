@@ -9,6 +9,7 @@ import { findNotify, findPayload, notify, requestedCertificates } from './init.j
 import { answerChild, type Failure } from './negotiate-child.js'
 import { heedPlaces, ownPlaces } from './places.js'
 import type { IkePolicy } from './policy.js'
+import { choosePpk } from './ppk.js'
 import { checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
 
@@ -61,12 +62,18 @@ function answerFirst(session: Session, request: readonly IkePayload[], now: Inst
   session.policy = policy
   const { remoteAuth } = policy
   const servesEap = isEap && remoteAuth.kind === 'eap'
-  const wrong = servesEap ? undefined : checkPeer(session, policy, id, request)
+  const choice = choosePpk(policy, session.opening!.ppkSpoken === true, request)
+  if ('text' in choice) return no(choice, NotifyType.authenticationFailed)
+  if (choice.ppk !== undefined) session.mix(choice.ppk)
+  session.forgetUnmixed()
+  const wrong = servesEap ? undefined : checkPeer(session, policy, id, choice.request)
   if (wrong !== undefined) return no(wrong, NotifyType.authenticationFailed)
   const auth = ownAuth(session, policy, requestedCertificates(request))
   if ('text' in auth) return no(auth, NotifyType.authenticationFailed)
-  const own: IkePayload[] = [idPayload('IDr', policy.localId), ...auth]
-  if (servesEap) return serveEap(session, { ...policy, remoteAuth }, id, request, own, verdictOn(session), now)
+  const mixed = choice.ppk === undefined ? [] : [notify(NotifyType.ppkIdentity)]
+  const own: IkePayload[] = [idPayload('IDr', policy.localId), ...auth, ...mixed]
+  if (servesEap)
+    return serveEap(session, { ...policy, remoteAuth }, id, request, own, verdictOn(session), now)
   session.peerId = id
   return admit(session, request, own, now)
 }

@@ -8,6 +8,7 @@ import { type Identity, sameIdentity } from './identity.js'
 import { certificateRequests, findError, findNotify, findPayload, notify } from './init.js'
 import { type ChildOffer, completeChild, offerChild } from './negotiate-child.js'
 import { heedPlaces, ownPlaces } from './places.js'
+import { isPpkRequired, noPpkSpoken, ppkPayloads, refusedWithPpk } from './ppk.js'
 import { checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
 
@@ -16,7 +17,7 @@ export function authenticate(session: Session, initialContact: boolean, now: Ins
   const { policy, context } = session
   // RFC 7296 section 2.16: no AUTH says that EAP is wanted.
   const isEap = policy.localAuth.kind === 'eap'
-  const auth = isEap ? [] : ownAuth(session, policy, session.opening!.certificatesWanted ?? [])
+  const auth = isEap ? [] : ownProof(session)
   if ('text' in auth) {
     session.tell({ kind: 'problem', ...auth }, now)
     session.close(auth.text, false, now)
@@ -30,7 +31,7 @@ export function authenticate(session: Session, initialContact: boolean, now: Ins
     ...(initialContact ? [notify(NotifyType.initialContact)] : []),
     ...(policy.remoteAuth.kind === 'signature' ? certificateRequests(context.credentials) : []),
     ...(policy.remoteId === undefined ? [] : [idPayload('IDr', policy.remoteId)]),
-    ...auth.filter(({ kind }) => kind === 'AUTH'),
+    ...auth.filter(({ kind }) => kind === 'AUTH' || kind === 'N'),
     ...(configuration === undefined ? [] : [configuration]),
     ...offer.payloads,
     ...(policy.mobike ? [notify(NotifyType.mobikeSupported), ...ownPlaces(session)] : []),
@@ -44,6 +45,34 @@ export function authenticate(session: Session, initialContact: boolean, now: Ins
     },
     now,
   )
+}
+
+/** AUTH with what belongs to it: certificates, and what is said of a PPK (RFC 8784 section 3). */
+function ownProof(session: Session): IkePayload[] | Problem {
+  const { policy, opening } = session
+  const prove = (): IkePayload[] | Problem => ownAuth(session, policy, opening!.certificatesWanted ?? [])
+  const [ppk] = policy.ppks ?? []
+  if (ppk === undefined) return prove()
+  const isRequired = isPpkRequired(policy)
+  if (opening!.ppkSpoken !== true) return isRequired ? noPpkSpoken(policy) : prove()
+  // For a responder that turns out not to have it.
+  const plain = isRequired ? undefined : prove()
+  if (plain !== undefined && 'text' in plain) return plain
+  session.mix(ppk)
+  const auth = prove()
+  if ('text' in auth) return auth
+  return [...auth, ...ppkPayloads(ppk, plain === undefined ? undefined : findPayload(plain, 'AUTH')?.data)]
+}
+
+/** Whether the responder has it, too; or what is wrong. */
+function settlePpk(session: Session, answer: readonly IkePayload[]): Problem | undefined {
+  if (session.ppk === undefined) return undefined
+  if (findNotify(answer, NotifyType.ppkIdentity) === undefined) {
+    if (isPpkRequired(session.policy)) return noPpkSpoken(session.policy)
+    session.unmix()
+  }
+  session.forgetUnmixed()
+  return undefined
 }
 
 /** RFC 7296 section 2.21.2: a responder that takes us for established (`known`) is told. */
@@ -109,7 +138,9 @@ function provedPeer(session: Session, answer: readonly IkePayload[]): Identity |
   if (idr === undefined || findPayload(answer, 'AUTH') === undefined)
     return error === undefined
       ? { text: 'an answer without IDr and AUTH', mend: 'mend the peer' }
-      : refusedAuth(error.type, policy, session.context.credentials)
+      : refusedWithPpk(refusedAuth(error.type, policy, session.context.credentials), session.ppk, policy)
+  const lacking = settlePpk(session, answer)
+  if (lacking !== undefined) return lacking
   const id: Identity = { type: idr.type, data: idr.data }
   if (policy.remoteId !== undefined && !sameIdentity(policy.remoteId, id))
     return wrongIdentity(id, undefined, [policy])

@@ -113,6 +113,7 @@ export class Attempt {
       { kind: 'Nonce', data: this.#nonce },
       ...natPayloads(this.spi, NO_SPI, this.#local, this.#remote, policy.forceUdp),
       ...(policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
+      ...((policy.ppks ?? []).length > 0 ? [notify(NotifyType.usePpk)] : []),
       signatureHashes(),
     ]
     this.#request = emitIkeMessage({
@@ -288,6 +289,7 @@ export class Attempt {
           initRequest: this.#request,
           initResponse: bytes,
           peerHashes: peerHashes(payloads),
+          ppkSpoken: findNotify(payloads, NotifyType.usePpk) !== undefined,
           certificatesWanted: requestedCertificates(payloads),
           candidates: [policy],
         },

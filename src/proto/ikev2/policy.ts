@@ -32,6 +32,14 @@ export interface EapAuthentication {
   readonly users: readonly EapUser[]
 }
 
+/** A post-quantum pre-shared key (RFC 8784) under a name that both sides know. */
+export interface Ppk {
+  readonly id: Uint8Array
+  readonly secret: Uint8Array
+  /** A peer that has it not may come without. */
+  readonly optional: boolean
+}
+
 export interface EapUser {
   readonly name: string
   readonly password: string
@@ -89,6 +97,8 @@ export interface IkePolicy {
   readonly remoteId?: Identity
   readonly localAuth: Authentication
   readonly remoteAuth: Authentication
+  /** An initiator names the first. Unless all are optional, nobody gets this policy without one. */
+  readonly ppks?: readonly Ppk[]
   /** When the IKE SA is made anew; absent: never. */
   readonly ikeLifetime?: Duration
   readonly childLifetime: ChildLifetime

@@ -7,6 +7,7 @@ import { formatIdentity, type Identity, identityBody } from './identity.js'
 import { findPayload } from './init.js'
 import { signedOctets } from './keys.js'
 import type { IkePolicy } from './policy.js'
+import { perhapsPpk } from './ppk.js'
 import type { Session } from './session.js'
 
 export { at, type Problem } from './doctor.js'
@@ -72,7 +73,11 @@ export function checkPeer(
     const wrong = verifySharedKey(auth, session.agreed.prf!, policy.remoteAuth.secret, octets)
     return wrong === undefined
       ? undefined
-      : { text: wrong, mend: `write the same psk on both sides${at(policy)}` }
+      : perhapsPpk(
+          { text: wrong, mend: `write the same psk on both sides${at(policy)}` },
+          session.ppk,
+          policy,
+        )
   }
   if (policy.remoteAuth.kind === 'eap') return noEap(policy)
   const certificates = payloads.flatMap((payload) =>
@@ -83,10 +88,14 @@ export function checkPeer(
   const wrong = verifySignature(auth, key, octets)
   return wrong === undefined
     ? undefined
-    : {
-        text: `${formatIdentity(id)}: ${wrong}`,
-        mend: `put the public key that the peer signs with where we look for it${at(policy)}`,
-      }
+    : perhapsPpk(
+        {
+          text: `${formatIdentity(id)}: ${wrong}`,
+          mend: `put the public key that the peer signs with where we look for it${at(policy)}`,
+        },
+        session.ppk,
+        policy,
+      )
 }
 
 /** Our AUTH under the key that EAP has made (RFC 7296 section 2.16). */

@@ -118,6 +118,9 @@ export function answerInit(
   const nonces = { initiator: theirs.data, responder: context.random.fill(new Uint8Array(NONCE_LENGTH)) }
   const peerFragments = findNotify(payloads, NotifyType.fragmentationSupported) !== undefined
   const hashes = peerHashes(payloads)
+  const ppkSpoken =
+    findNotify(payloads, NotifyType.usePpk) !== undefined &&
+    candidates.some(({ ppks = [] }) => ppks.length > 0)
   const nat = findNat(payloads, spis.initiator, new Uint8Array(8), local, remote)
   const { number, protocol, spi } = choice.proposal
   const answer = (value: Uint8Array, asked: readonly IkePayload[]): Uint8Array =>
@@ -129,6 +132,7 @@ export function answerInit(
         { kind: 'Nonce', data: nonces.responder },
         ...(nat.supported ? natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp) : []),
         ...(peerFragments && policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
+        ...(ppkSpoken ? [notify(NotifyType.usePpk)] : []),
         ...asked,
         ...(hashes === undefined ? [] : [signatureHashes()]),
       ],
@@ -162,6 +166,7 @@ export function answerInit(
         initRequest: request,
         initResponse: bytes,
         peerHashes: hashes,
+        ppkSpoken,
         candidates: [policy, ...candidates.filter((other) => other !== policy)],
       },
       requests: { ...requests, [IkeExchange.ikeAuth]: answerAuth },
