@@ -4,6 +4,7 @@
  */
 import { type Duration, type Instant, type IpAddress, seconds } from '../../base/index.js'
 import { constantTimeEqual } from '../../crypto/index.js'
+import { hexOf } from '../../wire/field.js'
 import { IkeExchange, type IkePayload, joined, NotifyType } from '../../wire/ike/index.js'
 import { type Endpoint, IKE_PORT, NAT_PORT, sameEndpoint } from './context.js'
 import { findError, findNat, findNotify, natPayloads, notify } from './init.js'
@@ -77,6 +78,7 @@ export function announce(session: Session, now: Instant): void {
       answered(answer, later) {
         // RFC 4555 section 3.5: of a place that has been left already it says nothing.
         if (!isHere()) return
+        heedMapping(session, answer, later)
         session.announcing = false
         const error = findError(answer)
         if (error !== undefined) {
@@ -96,17 +98,40 @@ export function announce(session: Session, now: Instant): void {
   )
 }
 
+/**
+ * Whoever is asked whether it lives is asked as well where it sees us, if we are behind a NAT: a NAT that has begun anew has
+ * another place for us, and what the peer sends goes to where nobody is (RFC 4555 section 3.8).
+ */
+export const asksMapping = (session: Session): IkePayload[] =>
+  session.mobike === 'mover' && session.behindNat ? nats(session) : []
+
+/** What the peer says of where it sees us; where that is another place than before, it has to hear so. */
+export function heedMapping(session: Session, answer: readonly IkePayload[], now: Instant): void {
+  const { places, spi } = session
+  const seen = findNotify(answer, NotifyType.natDetectionDestinationIp)?.data
+  if (session.mobike !== 'mover' || seen === undefined) return
+  const of = `${hexOf(spi, 0, spi.length)} `
+  const text = `${of}${hexOf(seen, 0, seen.length)}`
+  const isOther = places.seen?.startsWith(of) === true && places.seen !== text
+  places.seen = text
+  if (isOther && !session.announcing) announce(session, now)
+}
+
 /** What an INFORMATIONAL of the peer says about its place, answered. */
 export function answerMobike(session: Session, request: readonly IkePayload[], now: Instant): IkePayload[] {
   if (session.mobike === undefined) return []
   const cookie = findNotify(request, NotifyType.cookie2)
   // RFC 4555 section 4.2.5: 8 to 64 bytes, given back as they are.
   const isCookie = cookie !== undefined && cookie.data.length >= 8 && cookie.data.length <= 64
-  const answer = isCookie ? [notify(NotifyType.cookie2, cookie.data)] : []
+  const answer: IkePayload[] = isCookie ? [notify(NotifyType.cookie2, cookie.data)] : []
   heedPlaces(session, request)
-  if (session.mobike !== 'follower' || findNotify(request, NotifyType.updateSaAddresses) === undefined)
-    return answer
   const { local, remote } = session.arrival
+  const { spis, policy } = session
+  if (session.mobike !== 'follower' || findNotify(request, NotifyType.updateSaAddresses) === undefined) {
+    const asks = findNotify(request, NotifyType.natDetectionSourceIp) !== undefined
+    if (asks) answer.push(...natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp))
+    return answer
+  }
   const allowed = findNotify(request, NotifyType.noNatsAllowed)
   if (allowed !== undefined && !isSamePlace(allowed.data, remote, local))
     return [...answer, notify(NotifyType.unexpectedNatDetected)]

@@ -80,6 +80,32 @@ describe('a NAT between the ends (RFC 7296 section 2.23)', () => {
     assert.equal(path!.carrier.remotePort, 34_500)
   })
 
+  test('another mapping under MOBIKE: who is behind the NAT asks where it is seen, and says that it is elsewhere', () => {
+    let shift = 20_000
+    const link = pair(
+      { peer: IpPrefix.parse('0.0.0.0/0')!, mobike: true },
+      { deadPeerAfter: seconds(10), mobike: true },
+    )
+    link.fault = nat(() => shift)
+    link.start()
+    link.run(30)
+    const [a, b] = link.sides
+    /** A child in another place is deleted; and whoever says to be elsewhere is asked there (RFC 4555 section 3.7). */
+    const asked = (): number =>
+      a.sent.filter(({ payload }) => payload[4 + 18] === 37 && (payload[4 + 19]! & 0x20) === 0).length
+    assert.equal(asked(), 0)
+    const before = spisOf(a)
+    shift = 30_000
+    link.run(30)
+    assert.equal(asked(), 2)
+    assert.equal(formatEndpoint(a.machine.sessions()[0]!.remote), '203.0.113.9:34500')
+    assert.deepEqual(spisOf(a), spisOf(b))
+    assert.notDeepEqual(spisOf(a), before)
+    // Once is enough.
+    link.run(60)
+    assert.equal(asked(), 2)
+  })
+
   test('a stranger who repeats a message from elsewhere moves nobody', () => {
     const link = behindNat(() => 20_000)
     link.run(3)

@@ -28,6 +28,8 @@ export interface Places {
   told: string
   /** Other ways are being tried: those that are left, and the one that the peer knows of. */
   search?: { readonly left: Way[]; readonly known: Way }
+  /** Where the peer sees us, as a hash of it, and of which SA. */
+  seen?: string
   /** The way was found so; routes lead another. */
   found?: boolean
 }
