@@ -72,6 +72,13 @@ export type IkedAuth =
   /** `signature`: any. */
   | { readonly kind: 'signature'; readonly method: SignatureMethod | 'signature' }
 
+/** `ppk …`: a post-quantum pre-shared key (RFC 8784). */
+export interface IkedPpk {
+  readonly name: string
+  readonly secret: Uint8Array
+  readonly optional: boolean
+}
+
 export interface IkedConfigurationValue extends ConfigurationValue {
   /** `config` serves, `request` asks. */
   readonly action: 'config' | 'request'
@@ -106,6 +113,7 @@ export interface IkedPolicy {
   /** In seconds and bytes; 0: no limit. */
   readonly lifetime: { readonly seconds: number; readonly bytes: number }
   readonly auth: IkedAuth
+  readonly ppks?: readonly IkedPpk[]
   readonly configuration: readonly IkedConfigurationValue[]
   readonly iface?: string
   /** pf(4)'s; `expandTag` replaces its variables. */

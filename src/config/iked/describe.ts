@@ -52,6 +52,10 @@ export function describePolicy(policy: IkedPolicy, secrets = false): string {
     ...(ikeLifetime === 0 ? [] : [`ikelifetime ${ikeLifetime}`]),
     `lifetime ${lifetime.seconds} bytes ${lifetime.bytes}`,
     authText(policy.auth, secrets),
+    ...(policy.ppks ?? []).map(
+      ({ name, secret, optional }) =>
+        `ppk ${optional ? 'optional ' : ''}${quote(name)} ${keyText(secret, secrets)}`,
+    ),
     ...policy.configuration.map(
       ({ action, option, address, prefixLength }) =>
         `${action} ${option} ${address ?? 'any'}${prefixLength === undefined ? '' : `/${prefixLength}`}`,
@@ -80,8 +84,12 @@ function proposalText(phase: string, { enc, prf, auth, group, esn }: IkedProposa
 function authText(auth: IkedAuth, secrets: boolean): string {
   if (auth.kind === 'signature') return auth.method
   if (auth.kind === 'eap') return auth.method === 'tls' ? 'eap "TLS"' : 'eap "MSCHAP_V2"'
-  const hex = Array.from(auth.secret, (byte) => byte.toString(16).padStart(2, '0')).join('')
-  return secrets ? `psk 0x${hex}` : `psk (${auth.secret.length} bytes)`
+  return `psk ${keyText(auth.secret, secrets)}`
+}
+
+function keyText(secret: Uint8Array, secrets: boolean): string {
+  const hex = Array.from(secret, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return secrets ? `0x${hex}` : `(${secret.length} bytes)`
 }
 
 /** Those that are not iked's defaults. */

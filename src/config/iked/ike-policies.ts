@@ -163,6 +163,15 @@ function build(
     ...(dstid === undefined ? {} : { remoteId: identityOf(dstid, policy) }),
     localAuth,
     remoteAuth,
+    ...(policy.ppks === undefined
+      ? {}
+      : {
+          ppks: policy.ppks.map(({ name, secret, optional }) => ({
+            id: new TextEncoder().encode(name),
+            secret,
+            optional,
+          })),
+        }),
     ...(ikeLifetime === 0 ? {} : { ikeLifetime: seconds(ikeLifetime) }),
     childLifetime: {
       ...(lifetime.seconds === 0 ? {} : { seconds: lifetime.seconds }),

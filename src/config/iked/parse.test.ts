@@ -105,6 +105,16 @@ const productions: readonly (readonly [name: string, text: string, printed: stri
     `"policy1" passive tunnel esp inet ${A} ${ENDS} lifetime 0 bytes 4294967296`,
   ],
   ['psk', `${A} psk "ab\\"c d"`, `"policy1" passive tunnel esp inet ${A} ${ENDS} psk 0x616222632064`],
+  [
+    'ppk',
+    `${A} psk 0x00ff10 ppk "a b" 0x01 ppk optional "c" "d"`,
+    `"policy1" passive tunnel esp inet ${A} ${ENDS} psk 0x00ff10 ppk "a b" 0x01 ppk optional "c" 0x64`,
+  ],
+  [
+    'ppk beside a signature',
+    `${A} ppk "${'n'.repeat(255)}" 0x01`,
+    `"policy1" passive tunnel esp inet ${A} ${ENDS} ppk "${'n'.repeat(255)}" 0x01`,
+  ],
   ['psk in hex', `${A} psk 0x00ff10`, `"policy1" passive tunnel esp inet ${A} ${ENDS} psk 0x00ff10`],
   ['psk as a word', `${A} psk foobar`, `"policy1" passive tunnel esp inet ${A} ${ENDS} psk 0x666f6f626172`],
   ...['rsa', 'ecdsa256', 'ecdsa384', 'ecdsa521', 'rfc7427'].map(
@@ -346,6 +356,12 @@ const refused: readonly (readonly [text: string, code: string, message: string])
   [`ikev2 ${A} psk 0x123`, 'CONFIG_KEY', 'found an odd number of digits (3)'],
   [`ikev2 ${A} psk ""`, 'CONFIG_KEY', 'the pre-shared key is empty'],
   [`ikev2 ${A} psk "${'x'.repeat(1025)}"`, 'CONFIG_KEY', 'psk too long'],
+  [`ikev2 ${A} psk "a" ppk "one"`, 'CONFIG_SYNTAX', 'expected a pre-shared key in quotes'],
+  [`ikev2 ${A} psk "a" ppk "one" 0x12 ppk "one" 0x34`, 'CONFIG_DUPLICATE', 'two ppks of one name'],
+  [`ikev2 ${A} ppk "one" 0x12 psk "a"`, 'CONFIG_SYNTAX', 'write psk before ppk'],
+  [`ikev2 ${A} ppk "one" two three`, 'CONFIG_SYNTAX', 'found another word'],
+  [`ikev2 ${A} ppk "one" 0x123`, 'CONFIG_KEY', 'found an odd number of digits (3)'],
+  [`ikev2 ${A} eap "mschap-v2" ppk "one" 0x12`, 'CONFIG_UNSUPPORTED', 'remove ppk from this policy'],
   [`ikev2 ${A} psk file "x"`, 'CONFIG_UNSUPPORTED', 'no file can be read here'],
   [`ikev2 ${A} eap "md5"`, 'CONFIG_UNSUPPORTED', 'unsupported EAP method: md5'],
   [`ikev2 ${A} config adress 10.0.0.1`, 'CONFIG_BAD_VALUE', 'did you mean address?'],
@@ -490,4 +506,23 @@ test('what is allowed and not wise is said', () => {
       '3:1: eap, and no user in the file: nobody can log in',
     ],
   )
+})
+
+test('a short ppk is told, one in a file has its permissions checked, and none is shown', async () => {
+  const long = `0x${'5a'.repeat(32)}`
+  const short = parse(`ikev2 ${A} psk "x" ppk "one" "quite short" ppk "two" ${long}`)
+  assert.deepEqual(short.warnings, [
+    'iked.conf:1: ppk one has 11 bytes: at least 32 are needed (RFC 8784 section 5.1); make one with: openssl rand -hex 32',
+  ])
+  assert.match(
+    describePolicy(short.policies[0]!),
+    / psk \(1 bytes\) ppk "one" \(11 bytes\) ppk "two" \(32 bytes\)$/,
+  )
+  const read = (name: string) =>
+    Promise.resolve({ text: `${'00'.repeat(32)}\n`, mode: name === '/etc/open' ? 0o644 : 0o600 })
+  const conf = await loadIkedConf(`ikev2 ${A} ppk "one" file "/etc/ppk"`, 'iked.conf', read)
+  assert.deepEqual(conf.policies[0]!.ppks, [{ name: 'one', secret: new Uint8Array(32), optional: false }])
+  await assert.rejects(loadIkedConf(`ikev2 ${A} ppk "one" file "/etc/open"`, 'iked.conf', read), {
+    code: 'CONFIG_PERMISSIONS',
+  })
 })

@@ -10,6 +10,7 @@ import {
   type IkedFlow,
   type IkedHost,
   type IkedPolicy,
+  type IkedPpk,
 } from './conf.js'
 import { parseFlows } from './flows.js'
 import { endOf, familyOf, hostText, isNetwork } from './hosts.js'
@@ -34,6 +35,7 @@ const PARTS = [
   ['ikelifetime'],
   ['lifetime'],
   ['psk', 'eap', 'rsa', 'ecdsa256', 'ecdsa384', 'ecdsa521', 'rfc7427', 'signature'],
+  ['ppk'],
   ['config', 'request'],
   ['iface'],
   ['tag', 'tap'],
@@ -56,6 +58,10 @@ const OPTIONS: readonly ConfigurationOption[] = [
 /** Values of config and request in one policy: iked's own limit. */
 const CONFIGURATION_LIMIT = 16
 const PSK_LIMIT = 1024
+/** Post-quantum pre-shared keys of one policy. */
+const PPK_LIMIT = 64
+/** RFC 8784 section 5.1: at least 256 bits, so that half of them are left. */
+const PPK_SHORT = 32
 
 /** `start` is the word `ikev2`, taken already; `number` counts the policies of the file. */
 export function parsePolicy(
@@ -100,6 +106,7 @@ class PolicyRule {
     const ikeLifetime = this.#take('ikelifetime') === undefined ? 0 : operands.time()
     const lifetime = this.#lifetime()
     const auth = this.#auth()
+    const ppks = this.#ppks(auth)
     const configuration = this.#configuration()
     const iface = this.#take('iface') === undefined ? undefined : operands.string('an interface', 15).text
     const filters = this.#filters()
@@ -124,6 +131,7 @@ class PolicyRule {
       ikeLifetime,
       lifetime,
       auth,
+      ...(ppks.length === 0 ? {} : { ppks }),
       configuration,
       ...(iface === undefined ? {} : { iface }),
       ...filters,
@@ -155,12 +163,12 @@ class PolicyRule {
           ? `write ${token.text} before ${this.#last}: the parts of a policy have one order`
           : part >= 0 && part === this.#part
             ? `write ${token.text} once`
-            : this.#last === 'psk' && part < 0 && token.text !== '{'
+            : this.#isBehindKey && part < 0 && token.text !== '{'
               ? 'a key with blanks in it has to stand in quotes'
               : this.#operands.meant(token, [...allowed, ...WORDS]).mend
     return refuse(token, 'CONFIG_SYNTAX', 'syntax error', {
       // Behind a key stands what may be the rest of it.
-      found: this.#last === 'psk' && part < 0 && token.text !== '\n' ? 'another word' : shownClosed(token),
+      found: this.#isBehindKey && part < 0 && token.text !== '\n' ? 'another word' : shownClosed(token),
       expected: needsFlow
         ? PARTS.slice(this.#part + 1, FROM + 1)
             .flat()
@@ -168,6 +176,11 @@ class PolicyRule {
         : ['the end of the line', ...new Set(allowed)].join(', '),
       ...(mend === undefined ? {} : { mend }),
     })
+  }
+
+  /** What stands there may be the rest of a key. */
+  get #isBehindKey(): boolean {
+    return this.#last === 'psk' || this.#last === 'ppk'
   }
 
   #name(): string | undefined {
@@ -296,6 +309,42 @@ class PolicyRule {
         expected: `1 to ${PSK_LIMIT}`,
       })
     return secret
+  }
+
+  /** `ppk [optional] "NAME" KEY`, each of another name. */
+  #ppks(auth: IkedAuth): IkedPpk[] {
+    const operands = this.#operands
+    const list: IkedPpk[] = []
+    for (
+      let token = operands.stream.peek();
+      this.#take('ppk') !== undefined;
+      token = operands.stream.peek()
+    ) {
+      if (auth.kind === 'eap')
+        refuse(token, 'CONFIG_UNSUPPORTED', 'ppk is not offered beside eap', {
+          found: 'eap … ppk',
+          expected: 'psk or a signature beside ppk',
+          mend: 'remove ppk from this policy',
+        })
+      const optional = operands.stream.take('optional')
+      const name = operands.string('the name of a ppk', 255)
+      if (list.some((one) => one.name === name.text))
+        refuse(name, 'CONFIG_DUPLICATE', 'two ppks of one name', {
+          found: shown(name),
+          expected: 'it once',
+          mend: 'give one another name',
+        })
+      if (list.length === PPK_LIMIT)
+        refuse(token, 'CONFIG_LIMIT', 'too many ppks', { expected: `at most ${PPK_LIMIT} in a policy` })
+      const secret = this.#secret()
+      if (secret.length < PPK_SHORT)
+        operands.warn(
+          name,
+          `ppk ${name.text} has ${secret.length} bytes: at least ${PPK_SHORT} are needed (RFC 8784 section 5.1); make one with: openssl rand -hex ${PPK_SHORT}`,
+        )
+      list.push({ name: name.text, secret, optional })
+    }
+    return list
   }
 
   #configuration(): IkedConfigurationValue[] {
