@@ -26,7 +26,8 @@ import { type NatFindings, notify } from './init.js'
 import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
 import { announce, asksMapping, heedMapping, type MobikeRole } from './mobike.js'
 import { foundWay, type Places, tryElsewhere } from './places.js'
-import type { IkePolicy } from './policy.js'
+import type { IkePolicy, Ppk } from './policy.js'
+import { mixPpk } from './ppk.js'
 import { formatSelector } from './selectors.js'
 import type { Agreed } from './suites.js'
 
@@ -64,6 +65,8 @@ export interface Opening {
   readonly initResponse: Uint8Array
   /** RFC 7427: what the peer verifies with. */
   readonly peerHashes: ReadonlySet<number> | undefined
+  /** Both have said that they speak of PPKs (RFC 8784). */
+  readonly ppkSpoken?: boolean
   /** CERTREQ payloads of the responder. */
   readonly certificatesWanted?: readonly CertificateData[]
   /** Policies that the peer's address allows, the one that was negotiated with first. */
@@ -111,7 +114,7 @@ export class Session {
   readonly context: IkeContext
   readonly spis: IkeSpis
   readonly agreed: Agreed
-  readonly keys: IkeKeys
+  keys: IkeKeys
   readonly isInitiator: boolean
   readonly channel: Channel
   readonly children: Map<string, Child> = new Map()
@@ -123,6 +126,10 @@ export class Session {
   peerId: Identity | undefined
   /** What configuration payloads have given one of the two. */
   assigned: Assigned | undefined
+  /** Is mixed into the keys (RFC 8784). */
+  ppk: Ppk | undefined
+  /** The keys as they were without it, while it is not known whether the peer has it. */
+  unmixed: IkeKeys | undefined
   /** A responder's, from the first IKE_AUTH to the last. */
   eap: EapServing | 'over' | undefined
   /** What is done with when the SA is over: a conversation in TLS. */
@@ -467,10 +474,33 @@ export class Session {
     this.#releaseAssigned(now)
     this.channel.close()
     wipeIkeKeys(this.keys)
+    this.forgetUnmixed()
     if (typeof this.eap === 'object' && this.eap.proved !== undefined) wipe(this.eap.proved.msk)
     this.onClose?.()
     this.enter('closed', now, reason)
     this.options.owner.closed(this, retry || this.#retries, now)
+  }
+
+  /** From now on with this secret in them; the keys that were are kept until `forgetUnmixed`. */
+  mix(ppk: Ppk): void {
+    this.ppk = ppk
+    this.unmixed = this.keys
+    this.keys = mixPpk(this.agreed.prf!, ppk.secret, this.keys)
+  }
+
+  /** The peer has it not: the keys are what they were. */
+  unmix(): void {
+    const { keys, unmixed } = this
+    if (unmixed === undefined) return
+    this.ppk = undefined
+    this.keys = unmixed
+    this.unmixed = undefined
+    wipe(keys.d, keys.pi, keys.pr)
+  }
+
+  forgetUnmixed(): void {
+    if (this.unmixed !== undefined) wipe(this.unmixed.d, this.unmixed.pi, this.unmixed.pr)
+    this.unmixed = undefined
   }
 
   /** The children in the order in which packets use them: those that are not on their way out first. */
