@@ -6,6 +6,7 @@ import type { AddressPool } from './address-pool.js'
 import type { FragmentBudget } from './fragments.js'
 import type { Identity } from './identity.js'
 import type { ConfigurationValue, IkePolicy } from './policy.js'
+import type { Session } from './session.js'
 
 /** An address with a port: one end of an IKE SA. */
 export interface Endpoint {
@@ -123,7 +124,7 @@ export interface IkeContext {
   install(path: PathSpec): void
   remove(pathId: string): void
   /** What the children protect has changed: the owner makes the whole list of policies anew. */
-  policiesChanged(): void
+  policiesChanged(session: Session): void
   tell(news: IkeNews, now: Instant): void
   /** For what is worked at in its own time (TLS): `run` is called by the machine's next `timeout`, which is due at once. */
   wake(run: (now: Instant) => void): void

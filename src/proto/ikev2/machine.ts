@@ -42,12 +42,12 @@ import { nobodyExpected, otherVersion, type Problem } from './doctor.js'
 import { authenticate } from './establish.js'
 import { FragmentBudget } from './fragments.js'
 import { HalfOpenTable } from './half-open.js'
-import { formatIdentity, sameIdentity } from './identity.js'
+import { formatIdentity, type Identity, sameIdentity } from './identity.js'
 import { findNotify, findPayload, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
 import { moveTo, type Network, roam } from './mobike.js'
 import type { IkePolicy } from './policy.js'
-import { policyList } from './policy-list.js'
+import { PolicyBook } from './policy-list.js'
 import { answerInit, plainAnswer } from './respond.js'
 import { samePolicy } from './same-policy.js'
 import type { Session } from './session.js'
@@ -79,6 +79,8 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #outputs: Output<IkeEvent>[] = []
   /** By our own SPI. */
   readonly #sessions = new Map<string, Session>()
+  /** Those that stand, by who the peer is. */
+  readonly #byPeer = new Map<string, readonly Session[]>()
   readonly #attempts = new Map<string, Attempt>()
   readonly #halfOpen = new HalfOpenTable()
   readonly #failures = new Map<string, number>()
@@ -86,8 +88,14 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #lastWords = new Map<string, { readonly session: Session; readonly until: number }>()
   readonly #childSpis = new Set<number>()
   readonly #cookies: Cookies
+  readonly #book = new PolicyBook()
+  /** Whose policies may be others than before. */
+  readonly #changed = new Set<Session>()
+  /** All of them are told again. */
   #policiesDirty = false
-  #afterPolicies: Output<IkeEvent>[] = []
+  /** SPIs of children from which on those are looked for that nobody has any more. */
+  #spisFrom = 1024
+  readonly #afterPolicies: Output<IkeEvent>[] = []
   #isUp = false
   #stopped = false
   /** Before that nothing is told of strangers. */
@@ -116,9 +124,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
       install: (path) => this.#outputs.push({ kind: 'install', path }),
       remove: (pathId) => this.#outputs.push({ kind: 'remove', pathId }),
-      policiesChanged: () => {
-        this.#policiesDirty = true
-      },
+      policiesChanged: (session) => this.#changed.add(session),
       tell: (news) => this.#tell(news),
       wake: (run) => {
         this.#timers.schedule(instantAt(0), run)
@@ -130,6 +136,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
 
   start(now: Instant): void {
     // What policies cover is closed before anything could pass.
+    this.#book.setBase(this.#options.policies)
     this.#policiesDirty = true
     this.#settle()
     for (const policy of this.#options.policies) if (policy.initiate) this.#initiate(policy, now)
@@ -170,6 +177,8 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       else if (session.state !== 'closing') session.close('reload', false, now)
     }
     this.#failures.clear()
+    this.#book.setBase(policies)
+    for (const session of this.#sessions.values()) this.#changed.add(session)
     for (const policy of policies) if (policy.initiate && !this.#isServed(policy)) this.#initiate(policy, now)
     this.#policiesDirty = true
     this.#settle()
@@ -284,6 +293,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   established(session: Session, now: Instant): void {
     this.#failures.delete(session.policy.name)
     this.#halfOpen.forget(session)
+    this.#know(session)
     this.#isUp = true
     this.#outputs.push({ kind: 'event', event: { name: 'up' } })
     void now
@@ -291,6 +301,22 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
 
   adopt(session: Session): void {
     this.#sessions.set(keyOf(session.ownSpi), session)
+    this.#know(session)
+  }
+
+  #know(session: Session): void {
+    if (session.peerId === undefined) return
+    const key = identityKey(session.peerId)
+    const others = this.#byPeer.get(key) ?? []
+    if (!others.includes(session)) this.#byPeer.set(key, [...others, session])
+  }
+
+  #unknow(session: Session): void {
+    if (session.peerId === undefined) return
+    const key = identityKey(session.peerId)
+    const others = (this.#byPeer.get(key) ?? []).filter((one) => one !== session)
+    if (others.length > 0) this.#byPeer.set(key, others)
+    else this.#byPeer.delete(key)
   }
 
   closed(session: Session, retry: boolean, now: Instant): void {
@@ -302,12 +328,18 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         break
       }
     this.#halfOpen.forget(session)
+    this.#unknow(session)
     if (this.#stopped) return
-    if (this.#isUp && ![...this.#sessions.values()].some(({ state }) => state === 'established')) {
+    if (this.#isUp && !this.#anyStands()) {
       this.#isUp = false
       this.#outputs.push({ kind: 'event', event: { name: 'down', reason: 'no peer' } })
     }
     if (retry && session.policy.initiate && !this.#isServed(session.policy)) this.#retry(session.policy, now)
+  }
+
+  #anyStands(): boolean {
+    for (const { state } of this.#sessions.values()) if (state === 'established') return true
+    return false
   }
 
   /** Whether an SA of this policy stands or is on its way. */
@@ -322,7 +354,9 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   }
 
   initialContact(session: Session, now: Instant): void {
-    for (const other of [...this.#sessions.values()]) {
+    const key = session.peerId === undefined ? undefined : identityKey(session.peerId)
+    if (key === undefined) return
+    for (const other of [...(this.#byPeer.get(key) ?? [])]) {
       if (other === session || other.peerId === undefined || session.peerId === undefined) continue
       // The name of a user is none of a host.
       const isSameKind = other.policy.remoteAuth.kind === session.policy.remoteAuth.kind
@@ -615,33 +649,43 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
       const spi = this.#options.random.uint32()
       // RFC 4303 section 2.1: to 255 reserved.
       if (spi < 256 || this.#childSpis.has(spi)) continue
+      if (this.#childSpis.size >= this.#spisFrom) this.#forgetSpis()
       this.#childSpis.add(spi)
       return spi
     }
   }
 
+  /** SPIs of children that are gone may come again. */
+  #forgetSpis(): void {
+    this.#childSpis.clear()
+    for (const session of this.#sessions.values())
+      for (const child of session.children.values()) this.#childSpis.add(child.spiIn)
+    // What was offered and not answered yet is among those that went: the same number in 2^32 again is as good as never.
+    this.#spisFrom = 2 * this.#childSpis.size + 1024
+  }
+
   /** Tells what policies there are, where that has changed. */
   #settle(): void {
-    if (!this.#policiesDirty) return
+    for (const session of this.#changed) {
+      const isThere = this.#sessions.get(keyOf(session.ownSpi)) === session
+      if (this.#book.update(session, isThere)) this.#policiesDirty = true
+    }
+    this.#changed.clear()
+    if (!this.#policiesDirty) {
+      this.#outputs.push(...this.#afterPolicies.splice(0))
+      return
+    }
     this.#policiesDirty = false
-    const live = new Set<number>()
-    for (const session of this.#sessions.values())
-      for (const child of session.children.values()) live.add(child.spiIn)
-    if (this.#childSpis.size > 4 * live.size + 1024)
-      for (const spi of this.#childSpis) if (!live.has(spi)) this.#childSpis.delete(spi)
     // Before the paths that it names: what came by one in between would belong to no policy.
     const first = this.#outputs.findIndex(({ kind }) => kind === 'install')
     const at = first < 0 ? this.#outputs.length : first
-    this.#outputs.splice(at, 0, {
-      kind: 'policies',
-      policies: policyList(this.#sessions.values(), this.#options.policies),
-    })
-    this.#outputs.push(...this.#afterPolicies)
-    this.#afterPolicies = []
+    this.#outputs.splice(at, 0, { kind: 'policies', policies: this.#book.list() })
+    this.#outputs.push(...this.#afterPolicies.splice(0))
   }
 }
 
 const keyOf = (spi: Uint8Array): string => hexOf(spi, 0, 8)
+const identityKey = ({ type, data }: Identity): string => `${type} ${hexOf(data, 0, data.length)}`
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i])

@@ -372,6 +372,7 @@ function handOver(session: Session, next: Session, now: Instant): void {
   for (const child of session.children.values()) next.inherit(child)
   session.children.clear()
   session.handAssigned(next)
+  for (const one of [session, next]) one.context.policiesChanged(one)
   session.enter('rekeyed', now)
   next.clearTimer('rekeyed')
   next.start(now)

@@ -341,7 +341,7 @@ export class Session {
     const peer = peerId === undefined ? '' : formatIdentity(peerId)
     this.tell({ kind: 'assigned', up, toPeer, values, peer }, now)
     // A dynamic flow is an exact one now, or none.
-    this.context.policiesChanged()
+    this.context.policiesChanged(this)
   }
 
   /** What was given goes with the children. */
@@ -365,7 +365,7 @@ export class Session {
   addChild(child: Child, now: Instant): void {
     this.children.set(child.id, child)
     this.context.install(pathOf(child, this.policy, this.carriage, 0.85))
-    this.context.policiesChanged()
+    this.context.policiesChanged(this)
     const { seconds: lifetime } = this.policy.childLifetime
     if (lifetime !== undefined) {
       child.softAt = after(now, rekeyAfter(lifetime, this.context))
@@ -380,7 +380,7 @@ export class Session {
     if (!this.children.delete(child.id)) return
     disarm(child)
     this.context.remove(child.id)
-    this.context.policiesChanged()
+    this.context.policiesChanged(this)
     this.tell({ kind: 'child', up: false, text: describeChild(child) }, now)
     this.missChild(now)
   }
@@ -417,7 +417,7 @@ export class Session {
     if (child.state === 'closing') return
     child.state = 'closing'
     // Another takes its packets from now on, where there is one.
-    this.context.policiesChanged()
+    this.context.policiesChanged(this)
     const protocol = child.agreed.protocol === 'ah' ? 2 : 3
     const finish = (at: Instant): void => this.dropChild(child, at)
     this.channel.send(
