@@ -22,9 +22,11 @@ export interface CharonOptions {
   readonly plugins?: readonly string[]
   /** Log levels as `filelog` takes them, 1 without a word. */
   readonly logLevel?: number
+  /** More of strongswan.conf(5), in the part of the daemon. */
+  readonly settings?: string
 }
 
-const PLUGINS = [
+export const PLUGINS: readonly string[] = [
   ...[
     'random',
     'nonce',
@@ -62,6 +64,7 @@ export class Charon {
       settings,
       `charon-systemd {
   load = ${(options.plugins ?? PLUGINS).join(' ')}
+  ${options.settings ?? ''}
   journal {
     default = -1
   }
