@@ -124,6 +124,30 @@ export async function pings(
     assert.ok(now[i] - before[i] >= least, `${now[i] - before[i]} of ${least} packets were protected`)
 }
 
+/** A ping that goes on meanwhile; not one may be lost. */
+export async function underPing(
+  host: UmlIkeNet,
+  warren: WarrenIke,
+  work: () => Promise<void>,
+  { near, far }: Inside = INSIDE[4],
+): Promise<void> {
+  const ping = Daemon.start(host.w, ['ping', '-i', '0.02', '-I', near, far])
+  try {
+    await ping.until(/icmp_seq=20 /)
+    await work()
+    await sleep(500)
+    process.kill(ping.processes().at(-1)!, 'SIGINT')
+    await ping.until(/packets transmitted/)
+    const seen = new Set([...ping.log.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, number]) => Number(number)))
+    const last = Math.max(...seen)
+    // Those behind the last answer may still have been on their way.
+    const lost = Array.from({ length: last }, (_, i) => i + 1).filter((number) => !seen.has(number))
+    assert.deepEqual(lost, [], `of ${last}; ${lost.length === 0 ? '' : await warren.logs()}`)
+  } finally {
+    await ping.stop()
+  }
+}
+
 /** A stream of TCP each way. */
 export async function iperf(host: UmlIkeNet, { near, far }: Inside = INSIDE[4]): Promise<void> {
   const server = Daemon.start(host.w, ['iperf3', '-s', '-B', near, '--forceflush'])

@@ -104,6 +104,8 @@ export class UmlIkeNet {
       kernel = await UmlPeer.boot({ namespace: k, tap: 'tapu', modules: MODULES })
       await kernel.must(
         [
+          // All that it needs is there: it would call modprobe(8) for each algorithm that a daemon registers for, which takes seconds.
+          'echo > /proc/sys/kernel/modprobe',
           `ip addr add ${PEER.outer[4]}/24 dev vec0`,
           `ip -6 addr add ${PEER.outer[6]}/64 dev vec0 nodad`,
           `ip addr add ${PEER.inside[4]}/32 dev lo`,

@@ -42,11 +42,10 @@ export class UmlIked {
     const conf = `${folder}.conf`
     writeFileSync(conf, `${text}\n`, { mode: 0o600 })
     await this.stop()
-    // Each of its processes closes every descriptor that it might have, one by one.
-    await kernel.must(`ulimit -n 256; iked -n -f ${conf}`)
+    await kernel.must(`iked -n -f ${conf}`)
     this.#running = true
     await kernel.must(
-      `mount --bind ${folder} /etc/iked && rm -f /run/iked.sock && { ulimit -n 256; iked -d -vv -f ${conf} >/run/iked.log 2>&1 & echo $! >/run/iked.pid; }`,
+      `mount --bind ${folder} /etc/iked && rm -f /run/iked.sock && { iked -d -vv -f ${conf} >/run/iked.log 2>&1 & echo $! >/run/iked.pid; }`,
     )
     await this.until(/config_getstatic: (no )?stickyaddress/)
   }
@@ -71,6 +70,38 @@ export class UmlIked {
   /** ikectl(8). */
   async ctl(command: string): Promise<string> {
     return this.#host.kernel.must(`ikectl ${command}`)
+  }
+
+  /**
+   * Takes both families into its SAs. PF_KEY on Linux gives an SA the family of its outer addresses alone, and so the kernel
+   * asks for another one where IPv6 goes in IPv4: the same keys are put in again with the flag that only netlink has.
+   */
+  async mixFamilies(): Promise<void> {
+    const { kernel, net } = this.#host
+    const lines = (await kernel.must('ip xfrm state'))
+      .split(/^(?=src )/m)
+      .filter((text) => text.includes('proto esp') && text.includes('mode tunnel') && text.includes('enc '))
+      .flatMap((text) => {
+        const part = (pattern: RegExp): string => pattern.exec(text)?.[0] ?? ''
+        const id = `${part(/^src \S+ dst \S+/)} proto esp ${part(/spi 0x[0-9a-f]+/)}`
+        const rest = [/reqid \d+/, /replay-window \d+/, /auth-trunc .*/, /enc .*/, /encap .*/]
+          .map(part)
+          .join(' ')
+        return [
+          `xfrm state delete ${id}`,
+          `xfrm state add ${id} mode tunnel flag af-unspec ${rest.replace(/ addr /, ' ')}`,
+        ]
+      })
+    if (lines.length === 0) throw new Error('iked has no SAs')
+    const file = join(net.folder, `mixed-${++this.#count}`)
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    await kernel.must(`ip -batch ${file}`)
+  }
+
+  /** How many SAs of ESP its kernel has. */
+  async kernelSas(): Promise<number> {
+    const text = await this.#host.kernel.must('ip xfrm state')
+    return [...text.matchAll(/proto esp spi/g)].length
   }
 
   /** Ends it: with `KILL` it tells nobody. What it had in the kernel goes with `stop` alone. */
