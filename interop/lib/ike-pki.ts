@@ -25,10 +25,16 @@ default_md = default
 default_days = 2
 default_crl_days = 2
 unique_subject = no
+crl_extensions = list
 policy = names
 [names]
 commonName = supplied
+[list]
+authorityKeyIdentifier = keyid
 `
+
+/** It takes seconds to find primes of 4096 bits, and authorities have nothing of it. */
+const OF_AUTHORITIES: Readonly<Partial<Record<KeyType, KeyType>>> = { rsa4096: 'rsa2048' }
 
 /** PEM files. */
 export interface Certified {
@@ -41,6 +47,7 @@ export class IkeAuthority implements Certified {
   readonly key: string
   readonly #folder: string
   readonly #type: KeyType
+  #issued = 0
 
   private constructor(folder: string, type: KeyType, { certificate, key }: Certified) {
     this.#folder = folder
@@ -56,7 +63,10 @@ export class IkeAuthority implements Certified {
   /** `folder` is made; an authority has one of its own. */
   static root(folder: string, name: string, type: KeyType): IkeAuthority {
     mkdirSync(folder, { recursive: true })
-    const files = { certificate: join(folder, 'ca.crt'), key: makeKey(folder, 'ca', type) }
+    const files = {
+      certificate: join(folder, 'ca.crt'),
+      key: makeKey(folder, 'ca', OF_AUTHORITIES[type] ?? type),
+    }
     openssl(folder, [
       ...['req', '-x509', '-new', '-key', files.key, '-out', files.certificate, '-days', '2'],
       ...['-subj', `/CN=${name}`, '-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
@@ -67,18 +77,21 @@ export class IkeAuthority implements Certified {
   /** An authority that this one vouches for. */
   below(folder: string, name: string): IkeAuthority {
     mkdirSync(folder, { recursive: true })
-    const files = { certificate: join(folder, 'ca.crt'), key: makeKey(folder, 'ca', this.#type) }
+    const files = {
+      certificate: join(folder, 'ca.crt'),
+      key: makeKey(folder, 'ca', OF_AUTHORITIES[this.#type] ?? this.#type),
+    }
     this.#certify(
       files,
       name,
-      'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign',
+      'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash',
     )
     return new IkeAuthority(folder, this.#type, files)
   }
 
   /** A certificate for a host, its name a DNS name. `valid`: from and to, as ca(1) takes them; default: from now on. */
   issue(name: string, valid?: readonly [from: string, to: string]): Certified {
-    const file = `${name}-${valid === undefined ? 'now' : 'then'}`
+    const file = `${name}-${++this.#issued}`
     const files = {
       certificate: join(this.#folder, `${file}.crt`),
       key: makeKey(this.#folder, file, this.#type),

@@ -30,6 +30,8 @@ import { Session, type SessionOwner } from './session.js'
 import { transformsOf } from './suites.js'
 
 const NONCE_LENGTH = 32
+/** Room for twenty authorities: IKE_SA_INIT has no fragments of its own. */
+const REQUESTS_LENGTH = 405
 
 export interface InitAnswer {
   readonly bytes: Uint8Array
@@ -138,15 +140,11 @@ export function answerInit(
       ],
       spis.responder,
     )
-  const blank = answer(new Uint8Array(group.answerLength), [])
-  if (blank.length > room) return undefined
+  const asked =
+    policy.remoteAuth.kind === 'signature' ? certificateRequests(context.credentials, REQUESTS_LENGTH) : []
+  if (answer(new Uint8Array(group.answerLength), asked).length > room) return undefined
   const exchange = nodeKeyExchangeAnswer(group.name, ke.data, context.random)
   if (exchange === undefined) return noValue
-  // No answer is longer than its request while the address is not proved.
-  const asked =
-    policy.remoteAuth.kind === 'signature'
-      ? certificateRequests(context.credentials, request.length - blank.length)
-      : []
   const bytes = answer(exchange.value, asked)
   const session = new Session(
     {
