@@ -103,8 +103,9 @@ export class SteadyPing {
 
   static async start(hosts: IkeHosts, host: string, from: string, to: string): Promise<SteadyPing> {
     const ping = hosts.daemon(host, 'ping', '-i', '0.05', '-I', from, to)
-    await ping.until(/icmp_seq=10 /)
-    return new SteadyPing(ping)
+    const steady = new SteadyPing(ping)
+    await steady.goesOn(() => ping.log)
+    return steady
   }
 
   /** Answers until now. */
