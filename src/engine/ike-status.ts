@@ -148,10 +148,11 @@ function childOf(child: Child, paths: readonly PathStatus[], now: Instant): IkeC
 const spi = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`
 
 /** In IANA's names, as they were agreed upon. */
-function algorithmsOf({ encryption, integrity, prf, keyExchange, esn }: Agreed): string {
+function algorithmsOf({ encryption, integrity, prf, keyExchange, additional = [], esn }: Agreed): string {
   return [
     ...(encryption === undefined ? [] : [`${encryption.name} ${encryption.keyBits}`]),
     ...[integrity, prf, keyExchange].filter((name) => name !== undefined),
+    ...additional.flatMap(({ name }) => (name === 'NONE' ? [] : [name])),
     ...(esn ? ['ESN'] : []),
   ].join(', ')
 }

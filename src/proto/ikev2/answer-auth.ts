@@ -49,6 +49,12 @@ function refuse(
 function answerFirst(session: Session, request: readonly IkePayload[], now: Instant): readonly IkePayload[] {
   const no = (problem: Problem, type: number): readonly IkePayload[] =>
     refuse(session, problem, [notify(type)], now)
+  const missing = session.intermediate?.next
+  if (missing !== undefined)
+    return no(
+      { text: `IKE_AUTH before the additional key exchange ${missing}`, mend: 'mend the peer' },
+      NotifyType.invalidSyntax,
+    )
   const idi = findPayload(request, 'IDi')
   if (idi === undefined)
     return no({ text: 'a request without IDi', mend: 'mend the peer' }, NotifyType.invalidSyntax)

@@ -14,6 +14,8 @@ import {
   type TimerQueue,
 } from '../../base/index.js'
 import {
+  emitIkePayloads,
+  firstPayloadType,
   IKE_FLAG_INITIATOR,
   IKE_FLAG_RESPONSE,
   IKE_HEADER_LENGTH,
@@ -25,7 +27,7 @@ import {
   NotifyType,
   parseIkePayloads,
 } from '../../wire/ike/index.js'
-import type { EncryptedPayloads } from './encrypted.js'
+import type { EncryptedPayloads, OutgoingHeader } from './encrypted.js'
 import { type FragmentBudget, Reassembly } from './fragments.js'
 
 /** RFC 7296 section 2.4: at least a dozen times over several minutes is advice; these are the daemons' own habits. */
@@ -63,10 +65,20 @@ export interface ChannelOptions {
    * `answer()`, or not at all.
    */
   request(exchange: number, payloads: readonly IkePayload[], now: Instant): readonly IkePayload[] | undefined
+  /** An IKE_INTERMEDIATE, whole and in the clear, sent or received: it is part of what is signed (RFC 9242). */
+  intermediate?(message: PlainMessage, isOurs: boolean): void
   /** Something authentic has arrived. */
   alive(now: Instant): void
   /** A request was sent that often and not answered: true, if it goes another way from now on. */
   elsewhere?(attempts: number, now: Instant): boolean
+}
+
+/** A message as it is before it is encrypted. */
+export interface PlainMessage {
+  readonly header: OutgoingHeader
+  /** Type of the first payload inside. */
+  readonly first: number
+  readonly plain: Uint8Array
 }
 
 interface Outstanding {
@@ -94,6 +106,7 @@ export class Channel {
   #firstTail = NOTHING
   readonly #requests = new Reassembly()
   readonly #responses = new Reassembly()
+  #afterAnswer: (() => void) | undefined
   #closed = false
 
   /** `firstIds`: of the first request of ours and of the peer's behind the keys. */
@@ -105,8 +118,15 @@ export class Channel {
 
   /** From now on messages are encrypted, with these. */
   install(sender: EncryptedPayloads, receiver: EncryptedPayloads): void {
+    this.#sender?.destroy()
+    this.#receiver?.destroy()
     this.#sender = sender
     this.#receiver = receiver
+  }
+
+  /** Runs when the request that is being answered has its answer. */
+  onceAnswered(run: () => void): void {
+    this.#afterAnswer = run
   }
 
   get isIdle(): boolean {
@@ -208,6 +228,11 @@ export class Channel {
       flags: (isInitiator ? IKE_FLAG_INITIATOR : 0) | response,
       messageId: id,
     }
+    if (exchange === IkeExchange.ikeIntermediate)
+      this.options.intermediate?.(
+        { header, first: firstPayloadType(payloads), plain: emitIkePayloads(payloads) },
+        true,
+      )
     return this.#sender!.seal(header, payloads, random, fragmentSize)
   }
 
@@ -274,6 +299,8 @@ export class Channel {
         this.#refuse(header, tail, NotifyType.unsupportedCriticalPayload, Uint8Array.of(strange.type), now)
       return 'ike.critical'
     }
+    if (header.exchangeType === IkeExchange.ikeIntermediate)
+      this.options.intermediate?.({ header, first, plain: whole }, false)
     if (isResponse) this.#answered(payloads, now)
     else this.#asked(header, tail, payloads, now)
     return undefined
@@ -326,6 +353,9 @@ export class Channel {
     this.#lastRequest = { id, tail, answer }
     this.#expectedId = id + 1
     for (const packet of answer) this.options.transmit(packet, now)
+    const then = this.#afterAnswer
+    this.#afterAnswer = undefined
+    then?.()
   }
 }
 

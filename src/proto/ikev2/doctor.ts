@@ -5,6 +5,7 @@
  */
 import type { IpPrefix } from '../../base/index.js'
 import { NotifyType, TransformType } from '../../wire/ike/index.js'
+import { ADDITIONAL_LIMIT, slotType } from './additional.js'
 import { type Credentials, type Endpoint, formatEndpoint, IKE_PORT } from './context.js'
 import { formatIdentity, type Identity } from './identity.js'
 import { meaningOf } from './meanings.js'
@@ -32,6 +33,7 @@ const KINDS: readonly (readonly [string, number])[] = [
   ['auth', TransformType.integ],
   ['prf', TransformType.prf],
   ['group', TransformType.ke],
+  ...Array.from({ length: ADDITIONAL_LIMIT }, (_, i) => [`addke${i + 1}`, slotType(i + 1)] as const),
   ['esn', TransformType.esn],
 ]
 const NO_SPI = new Uint8Array(0)

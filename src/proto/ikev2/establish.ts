@@ -6,14 +6,19 @@ import { refusedAuth, wrongIdentity } from './doctor.js'
 import { speakEap } from './eap-initiate.js'
 import { type Identity, sameIdentity } from './identity.js'
 import { certificateRequests, findError, findNotify, findPayload, notify } from './init.js'
+import { exchangeIntermediate } from './intermediate.js'
 import { type ChildOffer, completeChild, offerChild } from './negotiate-child.js'
 import { heedPlaces, ownPlaces } from './places.js'
 import { isPpkRequired, noPpkSpoken, ppkPayloads, refusedWithPpk } from './ppk.js'
 import { checkPeer, idPayload, ownAuth, type Problem } from './proof.js'
 import type { Session } from './session.js'
 
-/** The initiator's IKE_AUTH. */
+/** The initiator's way from IKE_SA_INIT on: what is exchanged in between, then IKE_AUTH. */
 export function authenticate(session: Session, initialContact: boolean, now: Instant): void {
+  exchangeIntermediate(session, (later) => prove(session, initialContact, later), now)
+}
+
+function prove(session: Session, initialContact: boolean, now: Instant): void {
   const { policy, context } = session
   // RFC 7296 section 2.16: no AUTH says that EAP is wanted.
   const isEap = policy.localAuth.kind === 'eap'
@@ -50,16 +55,16 @@ export function authenticate(session: Session, initialContact: boolean, now: Ins
 /** AUTH with what belongs to it: certificates, and what is said of a PPK (RFC 8784 section 3). */
 function ownProof(session: Session): IkePayload[] | Problem {
   const { policy, opening } = session
-  const prove = (): IkePayload[] | Problem => ownAuth(session, policy, opening!.certificatesWanted ?? [])
+  const sign = (): IkePayload[] | Problem => ownAuth(session, policy, opening!.certificatesWanted ?? [])
   const [ppk] = policy.ppks ?? []
-  if (ppk === undefined) return prove()
+  if (ppk === undefined) return sign()
   const isRequired = isPpkRequired(policy)
-  if (opening!.ppkSpoken !== true) return isRequired ? noPpkSpoken(policy) : prove()
+  if (opening!.ppkSpoken !== true) return isRequired ? noPpkSpoken(policy) : sign()
   // For a responder that turns out not to have it.
-  const plain = isRequired ? undefined : prove()
+  const plain = isRequired ? undefined : sign()
   if (plain !== undefined && 'text' in plain) return plain
   session.mix(ppk)
-  const auth = prove()
+  const auth = sign()
   if ('text' in auth) return auth
   return [...auth, ...ppkPayloads(ppk, plain === undefined ? undefined : findPayload(plain, 'AUTH')?.data)]
 }

@@ -22,6 +22,7 @@ import {
   type IkePayload,
   NotifyType,
 } from '../../wire/ike/index.js'
+import { hasAdditional, methodsOf, speaksIntermediate } from './additional.js'
 import { RETRANSMIT_FIRST, RETRANSMIT_LIMIT } from './channel.js'
 import { type Endpoint, type IkeContext, NAT_PORT, sameEndpoint } from './context.js'
 import { describeSuites, differs, at as placeOf, refusedInit, silence } from './doctor.js'
@@ -113,6 +114,7 @@ export class Attempt {
       { kind: 'Nonce', data: this.#nonce },
       ...natPayloads(this.spi, NO_SPI, this.#local, this.#remote, policy.forceUdp),
       ...(policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
+      ...(policy.ikeSuites.some(hasAdditional) ? [notify(NotifyType.intermediateExchangeSupported)] : []),
       ...((policy.ppks ?? []).length > 0 ? [notify(NotifyType.usePpk)] : []),
       signatureHashes(),
     ]
@@ -250,6 +252,15 @@ export class Attempt {
     if (!('agreed' in choice)) {
       this.#fail(
         `the answer does not fit what was offered: ${choice.what} ${choice.offered}`,
+        now,
+        'mend the peer',
+      )
+      return
+    }
+    // RFC 9370 section 2.2.1: it has chosen what it does not speak.
+    if (methodsOf(choice.agreed).length > 0 && !speaksIntermediate(payloads)) {
+      this.#fail(
+        'the peer has chosen additional key exchanges without IKE_INTERMEDIATE',
         now,
         'mend the peer',
       )

@@ -42,7 +42,7 @@ export interface ChildOffer {
 
 /** IKE_AUTH makes no key exchange for its child (RFC 7296 section 1.2). */
 const withoutExchange = (suites: readonly Suite[]): Suite[] =>
-  suites.map((suite) => ({ ...suite, keyExchange: [] }))
+  suites.map((suite) => ({ ...suite, keyExchange: [], additional: [] }))
 
 /** `first`: of IKE_AUTH. `traffic`: of the child that is to be made anew. */
 export function offerChild(session: Session, first: boolean, nonce?: Uint8Array, old?: Child): ChildOffer {

@@ -4,6 +4,7 @@
  */
 import { isAead } from '../../crypto/index.js'
 import { type IkeProposal, type IkeTransform, TransformType } from '../../wire/ike/index.js'
+import { ADDITIONAL_LIMIT, chooseAdditional, slotType } from './additional.js'
 import { describeTransform, listOf } from './names.js'
 import {
   type Agreed,
@@ -35,6 +36,8 @@ export interface NegotiationOptions {
   readonly spiLength: number
   /** The first child of an IKE SA makes no key exchange of its own, whatever is offered (RFC 7296 section 1.2). */
   readonly ignoreKeyExchange?: boolean
+  /** The peer has not said that it speaks IKE_INTERMEDIATE: no additional key exchange can be made. */
+  readonly withoutAdditional?: boolean
   /** With this key exchange rather than another, since its value is there already. */
   readonly preferredKeyExchange?: number
 }
@@ -73,13 +76,14 @@ const KNOWN: readonly number[] = [
   TransformType.integ,
   TransformType.ke,
   TransformType.esn,
+  ...Array.from({ length: ADDITIONAL_LIMIT }, (_, i) => slotType(i + 1)),
 ]
 
 function match(
   offer: IkeProposal,
   suite: Suite,
   protocol: SaProtocol,
-  { ignoreKeyExchange = false, preferredKeyExchange }: NegotiationOptions,
+  { ignoreKeyExchange = false, withoutAdditional = false, preferredKeyExchange }: NegotiationOptions,
 ): Outcome {
   const offered = (type: number): IkeTransform[] => offer.transforms.filter((one) => one.type === type)
   const ours = proposalsOf(suite, protocol, NO_SPI, 1).flatMap(({ transforms }) => transforms)
@@ -135,8 +139,13 @@ function match(
       (suite.keyExchange.length === 0 && (groups.length === 0 || groups.some(({ id }) => id === 0))))
   if (keyExchange === undefined && !mayBeWithout) return fail(4, 'group', TransformType.ke)
 
+  const additional = ignoreKeyExchange
+    ? []
+    : chooseAdditional(suite, offer.transforms, keyExchange, !withoutAdditional)
+  if (typeof additional === 'number') return fail(5, `addke${additional}`, slotType(additional))
+
   const esn = protocol === 'ike' ? false : chooseEsn(suite.esn, offered(TransformType.esn))
-  if (esn === undefined) return fail(5, 'esn', TransformType.esn)
+  if (esn === undefined) return fail(6, 'esn', TransformType.esn)
 
   return {
     agreed: {
@@ -146,6 +155,7 @@ function match(
       ...(integrity === undefined ? {} : { integrity }),
       ...(prf === undefined ? {} : { prf }),
       ...(keyExchange === undefined ? {} : { keyExchange }),
+      ...(additional.length === 0 ? {} : { additional }),
     },
   }
 }

@@ -16,9 +16,10 @@ export { at, type Problem } from './doctor.js'
 function octetsOf(session: Session, byInitiator: boolean, id: Identity): Uint8Array {
   const { opening, agreed, keys } = session
   const { initRequest, initResponse, nonces } = opening!
+  const between = session.intermediate?.signed()
   return byInitiator
-    ? signedOctets(agreed.prf!, initRequest, nonces.responder, keys.pi, identityBody(id))
-    : signedOctets(agreed.prf!, initResponse, nonces.initiator, keys.pr, identityBody(id))
+    ? signedOctets(agreed.prf!, initRequest, nonces.responder, keys.pi, identityBody(id), between)
+    : signedOctets(agreed.prf!, initResponse, nonces.initiator, keys.pr, identityBody(id), between)
 }
 
 /** A key does not stand for the password that a policy wants. */

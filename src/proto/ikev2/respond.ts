@@ -9,6 +9,7 @@ import {
   type IkePayload,
   NotifyType,
 } from '../../wire/ike/index.js'
+import { methodsOf, speaksIntermediate } from './additional.js'
 import { answerAuth } from './answer-auth.js'
 import type { Endpoint, IkeContext } from './context.js'
 import { noProposal, otherGroup, type Problem } from './doctor.js'
@@ -22,6 +23,7 @@ import {
   peerHashes,
   signatureHashes,
 } from './init.js'
+import { answerIntermediate } from './intermediate.js'
 import { deriveIkeKeys } from './keys.js'
 import { type Mismatch, negotiate } from './negotiate.js'
 import type { IkePolicy } from './policy.js'
@@ -89,6 +91,7 @@ export function answerInit(
     const choice = negotiate(sa.proposals, policy.ikeSuites, 'ike', {
       spiLength: 0,
       preferredKeyExchange: ke.method,
+      withoutAdditional: !speaksIntermediate(payloads),
     })
     if ('agreed' in choice) {
       chosen = { policy, choice }
@@ -134,6 +137,7 @@ export function answerInit(
         { kind: 'Nonce', data: nonces.responder },
         ...(nat.supported ? natPayloads(spis.initiator, spis.responder, local, remote, policy.forceUdp) : []),
         ...(peerFragments && policy.fragmentation ? [notify(NotifyType.fragmentationSupported)] : []),
+        ...(methodsOf(choice.agreed).length > 0 ? [notify(NotifyType.intermediateExchangeSupported)] : []),
         ...(ppkSpoken ? [notify(NotifyType.usePpk)] : []),
         ...asked,
         ...(hashes === undefined ? [] : [signatureHashes()]),
@@ -167,7 +171,11 @@ export function answerInit(
         ppkSpoken,
         candidates: [policy, ...candidates.filter((other) => other !== policy)],
       },
-      requests: { ...requests, [IkeExchange.ikeAuth]: answerAuth },
+      requests: {
+        ...requests,
+        [IkeExchange.ikeAuth]: answerAuth,
+        [IkeExchange.ikeIntermediate]: answerIntermediate,
+      },
       owner,
     },
     'half-open',

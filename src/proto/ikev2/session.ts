@@ -7,6 +7,7 @@ import { wipe } from '../../crypto/index.js'
 import { hexOf } from '../../wire/field.js'
 import { IkeExchange, type IkeHeader, type IkePayload, NotifyType } from '../../wire/ike/index.js'
 import type { PolicySpec, ReachedLifetime } from '../machine.js'
+import { methodsOf } from './additional.js'
 import { Channel } from './channel.js'
 import { type Carriage, type Child, pathOf, policiesOf, rekeyAfter, showSpi, spiBytes } from './children.js'
 import type { Assigned } from './configuration.js'
@@ -23,6 +24,7 @@ import type { EapServing } from './eap-respond.js'
 import { EncryptedPayloads } from './encrypted.js'
 import { formatIdentity, type Identity } from './identity.js'
 import { type NatFindings, notify } from './init.js'
+import { Intermediate } from './intermediate.js'
 import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
 import { announce, asksMapping, heedMapping, type MobikeRole } from './mobike.js'
 import { foundWay, type Places, tryElsewhere } from './places.js'
@@ -42,7 +44,7 @@ export type SessionState = 'half-open' | 'authenticating' | 'established' | 'rek
  * INFORMATIONAL before anybody is authenticated), CVE-2014-2338 (a rekeying of what is not established).
  */
 const ALLOWED: Readonly<Record<SessionState, readonly number[]>> = {
-  'half-open': [IkeExchange.ikeAuth],
+  'half-open': [IkeExchange.ikeAuth, IkeExchange.ikeIntermediate],
   authenticating: [],
   established: [IkeExchange.createChildSa, IkeExchange.informational],
   rekeyed: [IkeExchange.informational, IkeExchange.createChildSa],
@@ -128,6 +130,8 @@ export class Session {
   assigned: Assigned | undefined
   /** Is mixed into the keys (RFC 8784). */
   ppk: Ppk | undefined
+  /** What is exchanged before IKE_AUTH. */
+  intermediate: Intermediate | undefined
   /** The keys as they were without it, while it is not known whether the peer has it. */
   unmixed: IkeKeys | undefined
   /** A responder's, from the first IKE_AUTH to the last. */
@@ -194,29 +198,42 @@ export class Session {
         fragmentBudget: () => (this.state === 'half-open' ? context.unprovedFragments : undefined),
         transmit: (bytes, at) => this.#transmit(bytes, at),
         request: (exchange, payloads, at) => this.#request(exchange, payloads, at),
+        intermediate: (message, isOurs) => {
+          const byInitiator = isOurs === this.isInitiator
+          this.intermediate?.record(message, byInitiator, byInitiator ? this.keys.pi : this.keys.pr)
+        },
         alive: (at) => this.#heard(at),
         elsewhere: (attempts, at) => tryElsewhere(this, attempts, at),
       },
       firstIds,
     )
-    const ours = new EncryptedPayloads(
-      context.provider,
-      agreed,
-      isInitiator ? keys.ei : keys.er,
-      isInitiator ? keys.ai : keys.ar,
-    )
-    const theirs = new EncryptedPayloads(
-      context.provider,
-      agreed,
-      isInitiator ? keys.er : keys.ei,
-      isInitiator ? keys.ar : keys.ai,
-    )
-    this.channel.install(ours, theirs)
+    if (methodsOf(agreed).length > 0 && opening !== undefined) this.intermediate = new Intermediate(agreed)
+    this.#encrypt()
     if (state === 'half-open')
       this.timer('half-open', HALF_OPEN_LIMIT, now, (at) => this.close('nobody authenticated', false, at))
     this.udp = options.udp
     this.behindNat = options.behindNat
     if (this.behindNat) this.#keepNat(now)
+  }
+
+  /** Messages are of the keys that there are now. */
+  #encrypt(): void {
+    const { context, agreed, isInitiator, keys } = this
+    const side = (ofInitiator: boolean): EncryptedPayloads =>
+      new EncryptedPayloads(
+        context.provider,
+        agreed,
+        ofInitiator ? keys.ei : keys.er,
+        ofInitiator ? keys.ai : keys.ar,
+      )
+    this.channel.install(side(isInitiator), side(!isInitiator))
+  }
+
+  /** Other keys in the place of those that were: they are made of more. */
+  renew(keys: IkeKeys): void {
+    wipeIkeKeys(this.keys)
+    this.keys = keys
+    this.#encrypt()
   }
 
   get spi(): Uint8Array {

@@ -20,6 +20,7 @@ import {
   prfById,
 } from '../../crypto/index.js'
 import { type IkeProposal, IkeProtocol, type IkeTransform, TransformType } from '../../wire/ike/index.js'
+import { agreedSlots, offeredSlots } from './additional.js'
 
 /** An encryption with its key length; ciphers of one length have no length on the wire. */
 export interface Encryption {
@@ -36,6 +37,8 @@ export interface Suite {
   readonly prf: readonly PrfName[]
   /** IKE: at least one. A child's: none means that its rekeying makes no key exchange of its own. */
   readonly keyExchange: readonly KeyExchangeName[]
+  /** By slot (RFC 9370): methods that are exchanged behind it, none twice; NONE among them: it may be left out. */
+  readonly additional?: readonly (readonly (KeyExchangeName | 'NONE')[])[]
   /** A child's alone: extended sequence numbers. */
   readonly esn: readonly boolean[]
 }
@@ -50,7 +53,15 @@ export interface Agreed {
   readonly integrity?: MacName
   readonly prf?: PrfName
   readonly keyExchange?: KeyExchangeName
+  /** In the order of their slots. */
+  readonly additional?: readonly Additional[]
   readonly esn: boolean
+}
+
+/** A slot of transform types 6 to 12, from 1, and what was chosen for it. */
+export interface Additional {
+  readonly slot: number
+  readonly name: KeyExchangeName | 'NONE'
 }
 
 export const PROTOCOL_IDS: Readonly<Record<SaProtocol, number>> = {
@@ -83,6 +94,7 @@ export function proposalsOf(
   const common: IkeTransform[] = [
     ...(protocol === 'ike' ? suite.prf.map((name) => ({ type: TransformType.prf, id: PRFS[name].id })) : []),
     ...suite.keyExchange.map((name) => ({ type: TransformType.ke, id: KEY_EXCHANGES[name].id })),
+    ...offeredSlots(suite),
     ...(protocol === 'ike' ? [] : suite.esn.map((esn) => ({ type: TransformType.esn, id: esn ? 1 : 0 }))),
   ]
   const integrity = suite.integrity.map((name) => ({ type: TransformType.integ, id: MACS[name].id }))
@@ -108,6 +120,7 @@ export function transformsOf(agreed: Agreed): IkeTransform[] {
     ...(prf === undefined ? [] : [{ type: TransformType.prf, id: PRFS[prf].id }]),
     ...(integrity === undefined ? [] : [{ type: TransformType.integ, id: MACS[integrity].id }]),
     ...(keyExchange === undefined ? [] : [{ type: TransformType.ke, id: KEY_EXCHANGES[keyExchange].id }]),
+    ...agreedSlots(agreed),
     ...(protocol === 'ike' ? [] : [{ type: TransformType.esn, id: esn ? 1 : 0 }]),
   ]
 }
