@@ -154,41 +154,43 @@ describe('IKEv2 with strongSwan: addresses for clients', { skip: NEEDS }, () => 
     const gateway = (pool: string): Promise<WarrenProcess> =>
       world.warren(`ikev2 "clients" passive esp from 10.1.1.0/24 to dynamic from fd01::/64 to dynamic \\
   local 192.168.1.1 peer any ${SUITES} srcid ${NAME_A} psk "${SECRET}" ${pool}`)
-    const client = (vips: string, remoteTs: string): Promise<Charon> =>
+    const client = (vips: string, remoteTs: string, name = 'b'): Promise<Charon> =>
       world.charon({
         ...PSK,
+        local: `auth = psk\n      id = ${name}.example.com`,
         connection: `vips = ${vips}`,
         localTs: 'dynamic',
         remoteTs,
         rest: SECRETS,
       })
-    const addressOf = async (w: WarrenProcess): Promise<string> =>
-      (await established(w)).assigned!.addresses[0]!
 
-    test('a client gets an address of the pool, and the next one when it has gone', async () => {
-      // Two hosts: one address at a time could be given to either.
+    test('a client gets the address of the pool, and the next one when it has gone', async () => {
+      // Of its two hosts one is the gateway itself.
+      world.net.run(world.a, 'ip addr add 10.9.0.1/32 dev lo')
       const w = await gateway('config address 10.9.0.0/30 config name-server 10.1.1.53')
-      const peer = await client('0.0.0.0', '10.1.1.0/24')
-      for (let round = 0; round < 3; round++) {
+      for (const name of ['one', 'two', 'three']) {
+        const peer = await client('0.0.0.0', '10.1.1.0/24', name)
         await peer.swanctl('--initiate', '--child', 'tunnel')
-        const address = await addressOf(w)
-        assert.match(address, /^10\.9\.0\.[12]$/)
-        assert.match(addressesOf(world.b), new RegExp(`${address.replaceAll('.', '\\.')}/32`))
+        const sa = await established(w)
+        assert.equal(sa.remoteId, `FQDN/${name}.example.com`)
+        const [address = ''] = sa.assigned?.addresses ?? []
+        assert.equal(address, '10.9.0.2')
+        const quoted = address.replaceAll('.', '\\.')
+        assert.match(addressesOf(world.b), new RegExp(`${quoted}/32`))
         pings(world.net, [
           [world.a, '10.1.1.1'],
           [world.b, address],
         ])
-        if (round === 0) await world.iperf([world.b, address], [world.a, '10.1.1.1'])
-        assert.match(
-          await w.status(),
-          new RegExp(`given: address ${address.replaceAll('.', '\\.')}, name-server`),
-        )
-        await peer.swanctl('--terminate', '--ike', 'tunnel')
+        if (name === 'one') await world.iperf([world.b, address], [world.a, '10.1.1.1'])
+        assert.match(await w.status(), new RegExp(`given: address ${quoted}, name-server 10\\.1\\.1\\.53`))
+        await peer.daemon.stop()
         await until(
           'the end of the SA',
           async () => (await sasOf(w)).length === 0,
           () => w.log(),
         )
+        // What was for it alone goes nowhere now.
+        assert.throws(() => world.net.run(world.a, `ping -c 1 -W 1 -I 10.1.1.1 ${address}`))
       }
     })
 

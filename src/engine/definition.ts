@@ -90,6 +90,7 @@ export function createMachine(
       policies: ike.policies,
       credentials: ike.credentials,
       random: host.random,
+      isOwn: (address) => host.isLocal?.(address) === true,
       ...(addresses === undefined ? {} : { addresses }),
     })
   }

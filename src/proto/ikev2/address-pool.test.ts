@@ -112,3 +112,23 @@ test('whatever comes and goes, no two have one address', () => {
     ),
   )
 })
+
+test('an address of the gateway itself is nobody’s, whether asked for or found', () => {
+  const own = new Set(['10.9.0.1', '10.9.0.3', '10.9.0.4'])
+  for (let seed = 1; seed < 50; seed++) {
+    const pool = new AddressPool(new SeededRandom(seed), (address) => own.has(`${address}`))
+    const given = [1, 2, 3].map(() =>
+      pool.lease(
+        {
+          prefix: IpPrefix.parse('10.9.0.0/29')!,
+          holder: `FQDN/${seed}`,
+          tenant: { close: () => {} },
+          wanted: parseIpAddress('10.9.0.1'),
+          sticky: false,
+        },
+        instantAt(0),
+      ),
+    )
+    assert.deepEqual(given.map((lease) => `${lease?.address}`).sort(), ['10.9.0.2', '10.9.0.5', '10.9.0.6'])
+  }
+})

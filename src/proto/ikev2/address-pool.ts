@@ -30,13 +30,18 @@ export interface LeaseRequest {
 
 export class AddressPool {
   readonly #random: Random
+  readonly #isOwn: (address: IpAddress) => boolean
   /** By address. */
   readonly #leases = new Map<string, Lease>()
+  /** By who has them. */
+  readonly #held = new Map<string, Set<Lease>>()
   /** What an identity had last, in the order in which it was given. */
   readonly #remembered = new Map<string, IpAddress>()
 
-  constructor(random: Random) {
+  /** `isOwn`: addresses of the gateway itself, which nobody else can have. */
+  constructor(random: Random, isOwn: (address: IpAddress) => boolean = () => false) {
     this.#random = random
+    this.#isOwn = isOwn
   }
 
   get size(): number {
@@ -47,15 +52,17 @@ export class AddressPool {
   lease(request: LeaseRequest, now: Instant): Lease | undefined {
     const { prefix, holder, tenant, wanted, sticky } = request
     const key = `${prefix} ${holder}`
-    const before = [...this.#leases.values()].find(
-      (lease) => lease.holder === holder && lease.tenant !== tenant && prefix.contains(lease.address),
+    const before = [...(this.#held.get(holder) ?? [])].find(
+      (lease) => lease.tenant !== tenant && prefix.contains(lease.address),
     )
     if (sticky && before !== undefined) this.#evict(before, now)
     const favourites = [
       ...(sticky ? [before?.address, this.#remembered.get(key)] : []),
       wanted !== undefined && prefix.contains(wanted) && isUsable(prefix, wanted) ? wanted : undefined,
     ]
-    let address = favourites.find((one) => one !== undefined && !this.#leases.has(`${one}`))
+    let address = favourites.find(
+      (one) => one !== undefined && !this.#leases.has(`${one}`) && !this.#isOwn(one),
+    )
     address ??= this.#free(prefix)
     if (address === undefined && before !== undefined) {
       // Nobody keeps others out: of a full pool a peer's newer SA takes the address of its older one.
@@ -65,13 +72,20 @@ export class AddressPool {
     if (address === undefined) return undefined
     const lease: Lease = { address, holder, tenant }
     this.#leases.set(`${address}`, lease)
+    const held = this.#held.get(holder)
+    if (held === undefined) this.#held.set(holder, new Set([lease]))
+    else held.add(lease)
     if (sticky) this.#remember(key, address)
     return lease
   }
 
   release(lease: Lease): void {
     const key = `${lease.address}`
-    if (this.#leases.get(key) === lease) this.#leases.delete(key)
+    if (this.#leases.get(key) !== lease) return
+    this.#leases.delete(key)
+    const held = this.#held.get(lease.holder)
+    held?.delete(lease)
+    if (held?.size === 0) this.#held.delete(lease.holder)
   }
 
   #evict(lease: Lease, now: Instant): void {
@@ -91,10 +105,12 @@ export class AddressPool {
     const [first, count] = usable(prefix)
     const start = BigInt(this.#random.below(Number(count)))
     // Among one more than are given away there is one that is free.
-    const tries = Math.min(Number(count), this.#leases.size + 1)
+    let tries = Math.min(Number(count), this.#leases.size + 1)
     for (let i = 0; i < tries; i++) {
       const address = offset(prefix.address, first + ((start + BigInt(i)) % count))
-      if (!this.#leases.has(`${address}`)) return address
+      if (this.#leases.has(`${address}`)) continue
+      if (!this.#isOwn(address)) return address
+      tries = Math.min(Number(count), tries + 1)
     }
     return undefined
   }

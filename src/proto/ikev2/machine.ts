@@ -68,6 +68,8 @@ export interface IkeMachineOptions {
   readonly tls?: TlsEngine
   /** Addresses of the host that peers may be told of; default: none. */
   readonly addresses?: () => readonly IpAddress[]
+  /** Whether an address is the host's: no client gets it. Absent: none is. */
+  readonly isOwn?: (address: IpAddress) => boolean
 }
 
 export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
@@ -118,7 +120,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         authorityCertificates: () => this.#options.credentials.authorityCertificates?.() ?? [],
         rawEncoding: () => this.#options.credentials.rawEncoding?.(),
       },
-      pool: new AddressPool(options.random),
+      pool: new AddressPool(options.random, options.isOwn),
       addresses: () => this.#options.addresses?.() ?? [],
       unprovedFragments: new FragmentBudget(),
       transmit: (local, remote, bytes) => this.#transmit(local, remote, bytes),
