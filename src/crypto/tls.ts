@@ -14,6 +14,8 @@ export interface TlsOptions {
   readonly certificates: readonly Uint8Array[]
   /** DER: whom a server tells its client that it trusts (RFC 8446 section 4.2.4). */
   readonly authorities: readonly Uint8Array[]
+  /** Absent: 1.3. */
+  readonly maxVersion?: TlsVersion
   /** `poll` has something; may be called while `start`, `receive` or `send` is. */
   readonly wake: () => void
 }

@@ -64,18 +64,26 @@ class NodeTlsConversation implements TlsConversation {
    * prove who they are.
    */
   #context(): SecureContextOptions {
-    const { key, certificates, authorities } = this.#options
+    const { key, certificates, authorities, role } = this.#options
+    const isServer = role === 'server'
     const pem = (list: readonly Uint8Array[]): string =>
       list.map((der) => writePem('CERTIFICATE', der)).join('')
     return {
       key: privateKeyPem(key),
       cert: pem(certificates),
-      // With none named Node would load those of the Web.
-      ca: authorities.length > 0 ? authorities.map((one) => pem([one])) : pem(certificates.slice(0, 1)),
+      // A client's would be shown behind its own; with none named Node would load those of the Web.
+      ca:
+        isServer && authorities.length > 0
+          ? authorities.map((one) => pem([one]))
+          : pem(certificates.slice(0, 1)),
       minVersion: 'TLSv1.2',
-      maxVersion: 'TLSv1.3',
+      maxVersion: this.#options.maxVersion ?? 'TLSv1.3',
+      // Nothing is negotiated anew here, so that a server which does not know RFC 5746 (strongSwan's) does no harm.
       secureOptions:
-        constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_COMPRESSION | constants.SSL_OP_NO_RENEGOTIATION,
+        constants.SSL_OP_NO_TICKET |
+        constants.SSL_OP_NO_COMPRESSION |
+        constants.SSL_OP_NO_RENEGOTIATION |
+        (isServer ? 0 : constants.SSL_OP_LEGACY_SERVER_CONNECT),
     }
   }
 

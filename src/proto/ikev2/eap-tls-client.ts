@@ -35,6 +35,9 @@ export class EapTlsClient implements EapClient {
       case EapCode.success:
         return this.#success()
       case EapCode.failure:
+        this.#talk?.hear()
+        if (this.#talk?.failure !== undefined)
+          return this.#end({ kind: 'failed', ...tlsFailed(this.#talk.failure) })
         return this.#end({
           kind: 'failed',
           reason: `EAP: the server refuses${this.#talk === undefined ? '' : ' what TLS has shown it'}`,
@@ -48,15 +51,18 @@ export class EapTlsClient implements EapClient {
     }
   }
 
-  /** CVE-2021-45079: success is one only behind the server's last word in TLS. */
+  /** CVE-2021-45079: success is one only behind the server's last word in TLS (RFC 9190 section 2.5). */
   #success(): EapStep {
     const talk = this.#talk
     talk?.hear()
-    const isEnd =
-      this.#checked &&
-      (talk?.established?.version === 'TLSv1.2' || talk?.committed === true) &&
-      !talk.hasOutput
+    const isEnd = talk !== undefined && this.#checked && !talk.hasOutput && !this.#frames.isSending
     if (!isEnd) return this.#end(broken('success before the server has proved who it is'))
+    if (talk.established?.version === 'TLSv1.3' && !talk.committed)
+      return this.#end({
+        kind: 'failed',
+        reason: 'EAP: TLS: success without the commitment of RFC 9190',
+        mend: 'let the server speak TLS 1.2: its TLS 1.3 is older than RFC 9190 (strongSwan before 5.9.10)',
+      })
     // It has said something behind its promise, or broken off.
     if (talk.failure !== undefined) return this.#end(broken(`TLS: ${talk.failure}`))
     const msk = talk.masterSessionKey()
@@ -98,7 +104,7 @@ export class EapTlsClient implements EapClient {
 
   #wait(): EapStep {
     this.#waiting = true
-    return this.resume() ?? { kind: 'wait' }
+    return { kind: 'wait' }
   }
 
   resume(): EapStep | undefined {

@@ -79,7 +79,7 @@ export class EapTlsServer implements EapServer {
     this.#talk ??= new TlsTalk('server', this.#options)
     this.#talk.receive(frame.data)
     this.#waiting = true
-    return this.resume() ?? { kind: 'wait' }
+    return { kind: 'wait' }
   }
 
   /** The client has heard the last of TLS. An alert in its place: it does not like what it has heard. */
