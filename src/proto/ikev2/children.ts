@@ -18,6 +18,7 @@ import {
   wireSelector,
 } from './selectors.js'
 import type { Agreed } from './suites.js'
+import type { OriginalEnds } from './transport-nat.js'
 
 /** Selectors of one side of a child. */
 const SELECTOR_LIMIT = 64
@@ -48,6 +49,8 @@ export interface Child {
   readonly since: Instant
   /** `old`: another has taken its place and its end is under way. */
   state: 'installed' | 'rekeying' | 'old' | 'closing'
+  /** Transport mode through a NAT: the addresses that the peer makes checksums of. */
+  readonly originalEnds?: OriginalEnds
   /** What the peer's request to rekey it at the same time has made (RFC 7296 section 2.8.1). */
   rival?: { readonly child: Child; readonly lowestNonce: Uint8Array }
   /** When it is to be made anew, and when it ends. */
@@ -183,7 +186,14 @@ export function pathOf(child: Child, policy: IkePolicy, carriage: Carriage, soft
     transform: {
       protocol: 'esp',
       outbound: { ...common, spi: child.spiOut, keys: child.keys.outbound },
-      inbound: [{ ...common, spi: child.spiIn, keys: child.keys.inbound }],
+      inbound: [
+        {
+          ...common,
+          spi: child.spiIn,
+          keys: child.keys.inbound,
+          ...(udp && child.originalEnds !== undefined ? { originalEnds: child.originalEnds } : {}),
+        },
+      ],
     },
   }
 }

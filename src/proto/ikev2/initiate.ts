@@ -311,6 +311,7 @@ export class Attempt {
       { ours: 1, theirs: 0 },
       now,
     )
+    session.peerBehindNat = nat.there
     keepFresh(session)
     this.#owner.opened(this, session, now)
   }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { IpPrefix, Ipv4Address, seconds } from '../../base/index.js'
+import { IpPrefix, Ipv4Address, ipAddressFrom, seconds } from '../../base/index.js'
 import { formatEndpoint } from './context.js'
-import { type Fault, type Link, pair, spisOf } from './testing.js'
+import type { IkePolicy } from './policy.js'
+import { selectorOfPrefix } from './selectors.js'
+import { type Fault, type Link, pair, type Side, spisOf } from './testing.js'
 
 const PUBLIC = Ipv4Address.parse('203.0.113.9')!
 const INSIDE = Ipv4Address.parse('192.168.1.2')!
@@ -130,5 +132,82 @@ describe('a NAT between the ends (RFC 7296 section 2.23)', () => {
     assert.ok(local !== undefined)
     link.flush(a)
     assert.equal(formatEndpoint(a.machine.sessions()[0]!.remote), '203.0.113.9:24500')
+  })
+})
+
+describe('transport mode through a NAT (RFC 7296 section 2.23.1)', () => {
+  const one = (text: string): ReturnType<typeof selectorOfPrefix> =>
+    selectorOfPrefix(IpPrefix.parse(`${text}/32`)!)
+
+  /** Flows as each end sees the other. */
+  function between(gateway: Partial<IkePolicy> = {}): Link {
+    const link = pair(
+      {
+        ...{ mode: 'transport', peer: IpPrefix.parse('203.0.113.9/32')! },
+        flows: [{ local: one('192.168.1.1'), remote: one('203.0.113.9') }],
+        ...gateway,
+      },
+      { mode: 'transport', flows: [{ local: one('192.168.1.2'), remote: one('192.168.1.1') }] },
+    )
+    link.fault = nat(() => 20_000)
+    link.start()
+    link.run(3)
+    return link
+  }
+  const endsOf = (side: Side): unknown => {
+    const [inbound] = [...side.paths.values()][0]!.transform.inbound as {
+      originalEnds?: { source: Uint8Array; destination: Uint8Array }
+    }[]
+    const { originalEnds } = inbound!
+    return (
+      originalEnds && [`${ipAddressFrom(originalEnds.source)}`, `${ipAddressFrom(originalEnds.destination)}`]
+    )
+  }
+
+  test('policies are those of the addresses that packets have here; the peer’s own are kept for its checksums', () => {
+    const [a, b] = between().sides
+    assert.deepEqual([a.paths.size, b.paths.size], [1, 1], `${a.problems()} ${b.problems()}`)
+    assert.deepEqual(endsOf(a), ['192.168.1.2', '192.168.1.1'])
+    assert.deepEqual(endsOf(b), ['192.168.1.1', '203.0.113.9'])
+    const places = ({ policies }: Side): string[] =>
+      policies
+        .filter(({ direction, paths }) => direction === 'in' && paths.length > 0)
+        .map(({ source }) => `${ipAddressFrom(source.address)}`)
+    assert.deepEqual([places(a), places(b)], [['203.0.113.9'], ['192.168.1.1']])
+  })
+
+  test('again when the child is made anew, by whichever side', () => {
+    const link = between()
+    for (const i of [0, 1] as const) {
+      const before = spisOf(link.sides[0])
+      const [session] = link.sides[i].machine.sessions()
+      session!.onChildSoft!([...session!.children.values()][0]!, link.now)
+      link.flush(link.sides[i])
+      link.run(3)
+      const [a, b] = link.sides
+      assert.notDeepEqual(spisOf(a), before)
+      assert.deepEqual(spisOf(a), spisOf(b))
+      assert.deepEqual(endsOf(a), ['192.168.1.2', '192.168.1.1'])
+      assert.deepEqual(endsOf(b), ['192.168.1.1', '203.0.113.9'])
+    }
+  })
+
+  test('a policy for the address behind the NAT, which no packet has here, is refused', () => {
+    const [a, b] = between({ flows: [{ local: one('192.168.1.1'), remote: one('192.168.1.2') }] }).sides
+    assert.deepEqual([a.paths.size, b.paths.size], [0, 0])
+  })
+
+  test('without a NAT, and in tunnel mode, nothing is changed', () => {
+    const flows = (own: 1 | 2): Partial<IkePolicy> => ({
+      mode: 'transport',
+      flows: [{ local: one(`192.168.1.${own}`), remote: one(`192.168.1.${3 - own}`) }],
+    })
+    const plain = pair(flows(1), flows(2))
+    plain.start()
+    plain.run(3)
+    assert.deepEqual(plain.sides.map(endsOf), [undefined, undefined])
+    const tunnel = behindNat(() => 20_000)
+    tunnel.run(3)
+    assert.deepEqual(tunnel.sides.map(endsOf), [undefined, undefined])
   })
 })

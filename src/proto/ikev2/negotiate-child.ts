@@ -30,6 +30,7 @@ import { checkChoice, type Mismatch, negotiate } from './negotiate.js'
 import type { IkePolicy } from './policy.js'
 import type { Session } from './session.js'
 import { proposalsOf, type Suite, transformsOf } from './suites.js'
+import { throughNat } from './transport-nat.js'
 
 /** Our half of a child under way. */
 export interface ChildOffer {
@@ -133,7 +134,8 @@ export function completeChild(
       notify: NotifyType.invalidSyntax,
     }
   const asked = old?.traffic ?? wantedTraffic(policy.flows)
-  const [given, remote] = [readTraffic(tsi), readTraffic(tsr)]
+  const seen = throughNat(session, asksTransport(answer), readTraffic(tsi), readTraffic(tsr))
+  const { local: given, remote, originalEnds } = seen
   // Of a dynamic end our address alone is ours, whatever else the peer allows.
   const exact = session.assigned === undefined ? undefined : flowsOf(session)
   const local = exact === undefined ? given : (narrow(exact, given, remote)?.local ?? [])
@@ -158,6 +160,7 @@ export function completeChild(
     agreed: choice.agreed,
     traffic: { local, remote, mode: policy.mode },
     keys: { outbound: keys.initiator, inbound: keys.responder },
+    ...(originalEnds === undefined ? {} : { originalEnds }),
     since: now,
     state: 'installed',
   }
@@ -231,7 +234,8 @@ export function answerChild(
         notify: NotifyType.invalidSyntax,
       }
   }
-  const [theirs, ours] = [readTraffic(tsi), readTraffic(tsr)]
+  const seen = throughNat(session, asksTransport(request), readTraffic(tsr), readTraffic(tsi))
+  const { local: ours, remote: theirs, originalEnds } = seen
   const flows = grantableFlows(session)
   if (flows.length === 0)
     return {
@@ -255,6 +259,7 @@ export function answerChild(
     agreed: choice.agreed,
     traffic: { ...common, mode: policy.mode },
     keys: { inbound: keys.initiator, outbound: keys.responder },
+    ...(originalEnds === undefined ? {} : { originalEnds }),
     since: now,
     state: 'installed',
   }

@@ -328,6 +328,7 @@ function successor(
   next.peerId = session.peerId
   next.mobike = session.mobike
   next.places = session.places
+  next.peerBehindNat = session.peerBehindNat
   next.user = session.user
   keepFresh(next)
   session.options.owner.adopt(next)

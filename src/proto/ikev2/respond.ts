@@ -182,6 +182,7 @@ export function answerInit(
     { ours: 0, theirs: 1 },
     now,
   )
+  session.peerBehindNat = nat.there
   keepFresh(session)
   return { bytes, session }
 }

@@ -146,6 +146,8 @@ export class Session {
   udp: boolean
   /** We are behind a NAT. */
   behindNat: boolean
+  /** The peer is, or says so. */
+  peerBehindNat = false
   /** Both speak MOBIKE (RFC 4555), and which of them may move. */
   mobike: MobikeRole | undefined
   /** The peer has yet to hear where we are. */
@@ -641,6 +643,7 @@ export class Session {
     if (!supported) return
     this.udp = here || there || this.policy.forceUdp
     this.behindNat = here
+    this.peerBehindNat = there
     if (here) this.#keepNat(now)
     else this.clearTimer('nat')
   }
