@@ -186,3 +186,34 @@ test('the first child makes no key exchange of its own, whatever its suite says'
   }
   assert.deepEqual(established(run(both, both)), [1, 1])
 })
+
+test('the IKE SA made anew makes its additional key exchanges anew, whoever begins', () => {
+  for (const beginner of [0, 1] as const) {
+    const both = ike([['ML_KEM_768'], ['ECP_256']])
+    const link = run(both, both)
+    const before = link.sides[0].machine.sessions()[0]!.spis
+    const children = spisOf(link.sides[0])
+    link.sides[beginner].machine.sessions()[0]!.onRekeyDue!(link.now)
+    link.flush(link.sides[beginner])
+    link.run(70)
+    assert.deepEqual(established(link), [1, 1])
+    const [one, two] = link.sides.map(({ machine }) => machine.sessions()[0]!)
+    assert.notDeepEqual(one!.spis, before)
+    assert.deepEqual(one!.spis, two!.spis)
+    assert.deepEqual(one!.keys.d, two!.keys.d)
+    assert.deepEqual(one!.agreed.additional, [
+      { slot: 1, name: 'ML_KEM_768' },
+      { slot: 2, name: 'ECP_256' },
+    ])
+    assert.deepEqual(spisOf(link.sides[0]), children)
+    assert.deepEqual(spisOf(link.sides[1]), children)
+    assert.equal(
+      exchangesOf(link.sides[beginner]).filter((one) => one === IkeExchange.ikeFollowupKe).length >= 2,
+      true,
+    )
+    assert.deepEqual(
+      link.sides.flatMap((side) => side.problems()),
+      [],
+    )
+  }
+})

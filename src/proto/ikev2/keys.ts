@@ -38,15 +38,16 @@ export function deriveIkeKeys(agreed: Agreed, secret: Uint8Array, nonces: IkeNon
   return expand(agreed, prf, seed, nonces, spis)
 }
 
-/** The keys of an IKE SA that takes over from another (RFC 7296 section 2.18): `old` is that one's. */
+/** The keys of an IKE SA that takes over from another (RFC 7296 section 2.18): `old` is that one's. `additional`: RFC 9370 section 2.2.4. */
 export function deriveRekeyedIkeKeys(
   agreed: Agreed,
   old: { readonly prf: PrfName; readonly d: Uint8Array },
   secret: Uint8Array,
   nonces: IkeNonces,
   spis: IkeSpis,
+  additional: readonly Uint8Array[] = [],
 ): IkeKeys {
-  const seed = nodePrf(old.prf)(old.d, secret, nonces.initiator, nonces.responder)
+  const seed = nodePrf(old.prf)(old.d, secret, nonces.initiator, nonces.responder, ...additional)
   return expand(agreed, nodePrf(agreed.prf!), seed, nonces, spis)
 }
 
@@ -88,10 +89,11 @@ export function deriveChildKeys(
   agreed: Agreed,
   nonces: IkeNonces,
   secret?: Uint8Array,
+  additional: readonly Uint8Array[] = [],
 ): { readonly initiator: ChildKeys; readonly responder: ChildKeys } {
   const encryption = agreed.encryption === undefined ? 0 : encryptionKeyLength(agreed.encryption)
   const integrity = agreed.integrity === undefined ? 0 : integrityKeyLength(agreed.integrity)
-  const seed = joined(secret ?? new Uint8Array(0), nonces.initiator, nonces.responder)
+  const seed = joined(secret ?? new Uint8Array(0), nonces.initiator, nonces.responder, ...additional)
   const material = prfPlus(nodePrf(prf), d, seed, 2 * (encryption + integrity))
   const [ei, ai, er, ar] = cut(material, [encryption, integrity, encryption, integrity])
   wipe(material, seed)

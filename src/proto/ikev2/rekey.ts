@@ -3,11 +3,13 @@
  * itself made anew, before the old ones go, and what happens where both sides begin at once.
  */
 import { type Duration, type Instant, seconds } from '../../base/index.js'
-import { KEY_EXCHANGES, nodeKeyExchange, nodeKeyExchangeAnswer } from '../../crypto/index.js'
+import { KEY_EXCHANGES, nodeKeyExchange, nodeKeyExchangeAnswer, wipe } from '../../crypto/index.js'
 import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
+import { methodsOf } from './additional.js'
 import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
 import { answerConfiguration } from './configuration.js'
 import { refusedAuth } from './doctor.js'
+import { answerFollowUp, awaitFollowUps, followUp, isAwaiting } from './follow-up.js'
 import { findError, findNotify, findPayload, notify } from './init.js'
 import { deriveRekeyedIkeKeys, type IkeNonces } from './keys.js'
 import { meaningOf } from './meanings.js'
@@ -15,7 +17,7 @@ import { announce, answerMobike } from './mobike.js'
 import { checkChoice, negotiate } from './negotiate.js'
 import { answerChild, completeChild, offerChild } from './negotiate-child.js'
 import { compare } from './selectors.js'
-import { REKEYED_LIMIT, type RequestHandler, Session } from './session.js'
+import { REKEYED_LIMIT, type RequestHandler, type Rival, Session } from './session.js'
 import { type Agreed, PROTOCOL_IDS, proposalsOf, transformsOf } from './suites.js'
 
 const NONCE_LENGTH = 32
@@ -35,6 +37,7 @@ const lowestOf = ({ initiator, responder }: IkeNonces): Uint8Array => lower(init
 /** The handlers of an established SA. */
 export const requests: Readonly<Record<number, RequestHandler>> = {
   [IkeExchange.createChildSa]: answerCreate,
+  [IkeExchange.ikeFollowupKe]: answerFollowUp,
   [IkeExchange.informational]: answerInformational,
 }
 
@@ -141,7 +144,8 @@ function answerCreate(session: Session, request: readonly IkePayload[], now: Ins
   // RFC 7296 section 2.25.2: an SA on its way out makes nothing new.
   if (session.state !== 'established') return [notify(NotifyType.temporaryFailure)]
   if (sa.proposals[0]?.protocol === IkeProtocol.ike) return answerRekeyIke(session, request, now)
-  if (session.rekeying !== undefined) return [notify(NotifyType.temporaryFailure)]
+  if (session.rekeying !== undefined || isAwaiting(session, 'ike'))
+    return [notify(NotifyType.temporaryFailure)]
 
   const rekey = findNotify(request, NotifyType.rekeySa)
   let old: Child | undefined
@@ -206,6 +210,7 @@ export function rekeyIke(session: Session, now: Instant): void {
       payloads(later) {
         if (
           session.state !== 'established' ||
+          isAwaiting(session, 'ike') ||
           [...session.children.values()].some(({ state }) => state === 'rekeying' || state === 'closing')
         ) {
           if (session.state === 'established') session.tryLater(undefined, later)
@@ -241,11 +246,36 @@ export function rekeyIke(session: Session, now: Instant): void {
           if (!inheritRival(session, later)) session.tryLater(undefined, later)
           return
         }
-        session.rekeying = undefined
         const nonces = { initiator: nonce, responder: theirs.data }
         const spis = { initiator: spi, responder: choice.proposal.spi }
-        const next = successor(session, true, choice.agreed, secret, nonces, spis, later)
-        settleIke(session, next, rekeying.rival, lowestOf(nonces), later)
+        const lowest = lowestOf(nonces)
+        const { rival } = rekeying
+        if (
+          methodsOf(choice.agreed).length > 0 &&
+          rival !== undefined &&
+          lower(lowest, rival.lowestNonce) === lowest
+        ) {
+          // Ours lost before anything was made of it: the peer's goes on.
+          inheritRival(session, later)
+          return
+        }
+        followUp(
+          session,
+          choice.agreed,
+          answer,
+          {
+            done(secrets, at) {
+              session.rekeying = undefined
+              const next = successor(session, true, choice.agreed, secret, nonces, spis, at, secrets)
+              settleIke(session, next, rekeying.rival, lowest, at)
+            },
+            failed(text, at) {
+              session.tell({ kind: 'problem', text: `no new IKE SA: ${text}` }, at)
+              if (!inheritRival(session, at)) session.tryLater(undefined, at)
+            },
+          },
+          later,
+        )
       },
       lost: (later) => session.lost(later),
     },
@@ -281,13 +311,31 @@ function answerRekeyIke(
   if (exchange === undefined) return [notify(NotifyType.invalidSyntax)]
   const nonces = { initiator: nonce.data, responder: context.random.fill(new Uint8Array(NONCE_LENGTH)) }
   const spis = { initiator: choice.proposal.spi, responder: context.random.fill(new Uint8Array(8)) }
-  const next = successor(session, false, choice.agreed, exchange.secret, nonces, spis, now)
-  if (session.rekeying === undefined) handOver(session, next, now)
-  else {
-    session.rekeying.rival = { session: next, lowestNonce: lowestOf(nonces) }
-    // Whichever stays, the peer does not leave the other behind.
-    next.timer('rekeyed', RIVAL_LIMIT, now, (at) => next.close('the peer did not end it', false, at))
-  }
+  const pending: Rival = { lowestNonce: lowestOf(nonces) }
+  const more = awaitFollowUps(
+    session,
+    choice.agreed,
+    {
+      of: 'ike',
+      finish(secrets, later) {
+        const next = successor(session, false, choice.agreed, exchange.secret, nonces, spis, later, secrets)
+        if (session.rekeying === undefined) handOver(session, next, later)
+        else {
+          session.rekeying.rival = { ...pending, session: next }
+          // Whichever stays, the peer does not leave the other behind.
+          next.timer('rekeyed', RIVAL_LIMIT, later, (at) => next.close('the peer did not end it', false, at))
+        }
+      },
+      dropped(later) {
+        wipe(exchange.secret)
+        if (session.rekeying?.rival === pending) delete session.rekeying.rival
+        else if (session.state === 'established') session.tryLater(undefined, later)
+      },
+    },
+    now,
+  )
+  if (more === undefined) return [notify(NotifyType.temporaryFailure)]
+  if (more.length > 0 && session.rekeying !== undefined) session.rekeying.rival = pending
   const { number } = choice.proposal
   return [
     {
@@ -298,6 +346,7 @@ function answerRekeyIke(
     },
     { kind: 'Nonce', data: nonces.responder },
     { kind: 'KE', method: id, data: exchange.value },
+    ...more,
   ]
 }
 
@@ -309,6 +358,7 @@ function successor(
   nonces: IkeNonces,
   spis: { readonly initiator: Uint8Array; readonly responder: Uint8Array },
   now: Instant,
+  additional: readonly Uint8Array[],
 ): Session {
   const keys = deriveRekeyedIkeKeys(
     agreed,
@@ -316,6 +366,7 @@ function successor(
     secret,
     nonces,
     spis,
+    additional,
   )
   const { policy, local, remote, udp, behindNat, options } = session
   const { opening: _opening, ...kept } = options
@@ -338,11 +389,16 @@ function successor(
 function settleIke(
   session: Session,
   next: Session,
-  rival: { readonly session: Session; readonly lowestNonce: Uint8Array } | undefined,
+  rival: Rival | undefined,
   lowest: Uint8Array,
   now: Instant,
 ): void {
-  if (rival === undefined || rival.session.state !== 'established') {
+  if (rival !== undefined && rival.session === undefined && lower(lowest, rival.lowestNonce) === lowest) {
+    // Ours lost to one that is not made yet: the old one serves until it is.
+    next.delete('both sides made one, and the other stays', now)
+    return
+  }
+  if (rival?.session === undefined || rival.session.state !== 'established') {
     handOver(session, next, now)
     session.delete('another IKE SA has taken its place', now)
     return

@@ -22,6 +22,7 @@ import {
 import { silence } from './doctor.js'
 import type { EapServing } from './eap-respond.js'
 import { EncryptedPayloads } from './encrypted.js'
+import type { FollowUp } from './follow-up.js'
 import { formatIdentity, type Identity } from './identity.js'
 import { type NatFindings, notify } from './init.js'
 import { Intermediate } from './intermediate.js'
@@ -46,8 +47,8 @@ export type SessionState = 'half-open' | 'authenticating' | 'established' | 'rek
 const ALLOWED: Readonly<Record<SessionState, readonly number[]>> = {
   'half-open': [IkeExchange.ikeAuth, IkeExchange.ikeIntermediate],
   authenticating: [],
-  established: [IkeExchange.createChildSa, IkeExchange.informational],
-  rekeyed: [IkeExchange.informational, IkeExchange.createChildSa],
+  established: [IkeExchange.createChildSa, IkeExchange.ikeFollowupKe, IkeExchange.informational],
+  rekeyed: [IkeExchange.informational, IkeExchange.createChildSa, IkeExchange.ikeFollowupKe],
   closing: [IkeExchange.informational],
   closed: [],
 }
@@ -111,6 +112,13 @@ export interface SessionOwner {
   initialContact(session: Session, now: Instant): void
 }
 
+/** A new IKE SA of the peer's making. */
+export interface Rival {
+  /** Absent: its additional key exchanges are under way. */
+  readonly session?: Session
+  readonly lowestNonce: Uint8Array
+}
+
 export class Session {
   readonly options: SessionOptions
   readonly context: IkeContext
@@ -156,7 +164,9 @@ export class Session {
   places: Places = { peer: [], told: '' }
   #movedAt: Instant
   /** An exchange of ours that makes the IKE SA anew, and what the peer's of the same time has made. */
-  rekeying: { rival?: { readonly session: Session; readonly lowestNonce: Uint8Array } } | undefined
+  rekeying: { rival?: Rival } | undefined
+  /** What the peer has begun and follows up, by its link. */
+  readonly followUps: Map<string, FollowUp> = new Map()
   readonly #timers = new Map<string, QueuedTimer>()
   /** Where the message under way came from and to. */
   #arrival: { readonly local: Endpoint; readonly remote: Endpoint }
@@ -494,6 +504,8 @@ export class Session {
     this.channel.close()
     wipeIkeKeys(this.keys)
     this.forgetUnmixed()
+    for (const { secrets } of this.followUps.values()) wipe(...secrets)
+    this.followUps.clear()
     if (typeof this.eap === 'object' && this.eap.proved !== undefined) wipe(this.eap.proved.msk)
     this.onClose?.()
     this.enter('closed', now, reason)
