@@ -1,5 +1,5 @@
 /** What stands in a payload of IKEv2 behind its generic header, as fields (RFC 7296 sections 3.3 to 3.16). */
-import { readUint16 } from '../../base/index.js'
+import { readUint16, readUint32 } from '../../base/index.js'
 import type { AnyHeader } from '../../wire/bindings.js'
 import type { FieldRange } from '../../wire/field.js'
 import {
@@ -200,12 +200,57 @@ const EAP_TYPES: Readonly<Record<number, string>> = {
   5: 'One-time password',
   6: 'Generic token card',
   13: 'TLS',
+  17: 'LEAP',
   18: 'SIM',
   21: 'TTLS',
   23: 'AKA',
   25: 'PEAP',
   26: 'MSCHAPv2',
+  43: 'FAST',
+  47: 'PSK',
+  48: 'SAKE',
+  49: 'IKEv2',
+  50: "AKA'",
+  51: 'GPSK',
+  52: 'password',
+  53: 'EKE',
+  55: 'TEAP',
   254: 'expanded',
+}
+
+/** RFC 2759 sections 3 to 7: what the first byte of MSCHAPv2 says. */
+const MSCHAP_CODES: readonly string[] = ['', 'challenge', 'response', 'success', 'failure', '', '', 'change of password']
+/** RFC 5216 section 3.1. */
+const TLS_FLAGS: readonly (readonly [number, string])[] = [
+  [0x80, 'length included'],
+  [0x40, 'more fragments'],
+  [0x20, 'start'],
+]
+
+/** What begins the data of methods that Warren speaks; nothing of what they prove. */
+function eapMethod(type: number, bytes: Uint8Array, at: number, end: number): FieldRange[] {
+  const first = bytes[at]
+  if (first === undefined || at >= end) return []
+  if (type === 26) {
+    const ref = 'RFC 2759'
+    const meaning = MSCHAP_CODES[first] || 'unknown'
+    return [bytesField('opCode', 'MSCHAPv2 code', bytes, at, at + 1, { ref, value: String(first), meaning })]
+  }
+  if (type !== 13) return []
+  const ref = 'RFC 5216 section 3.1'
+  const names = TLS_FLAGS.filter(([bit]) => (first & bit) !== 0).map(([, name]) => name)
+  const meaning = names.length === 0 ? 'none' : names.join(', ')
+  return [
+    bytesField('tlsFlags', 'TLS flags', bytes, at, at + 1, { ref, meaning }),
+    ...((first & 0x80) !== 0 && at + 5 <= end
+      ? [
+          bytesField('tlsLength', 'TLS message length', bytes, at + 1, at + 5, {
+            ref,
+            value: String(readUint32(bytes, at + 1)),
+          }),
+        ]
+      : []),
+  ]
 }
 
 const eap: Body = (bytes, start, end) => {
@@ -223,7 +268,10 @@ const eap: Body = (bytes, start, end) => {
   const text = isPrintable(bytes, at + 1, end)
     ? `"${printable(bytes, at + 1, end)}"`
     : `${end - at - 1} bytes`
-  return [...fields, typed, ...rest(bytes, at + 1, end, 'Type data', ref, { meaning: text })]
+  const method = eapMethod(type, bytes, at + 1, end)
+  const behind = at + 1 + method.reduce((sum, { bitLength }) => sum + bitLength / 8, 0)
+  const meaning = method.length === 0 ? text : `${end - behind} bytes`
+  return [...fields, typed, ...method, ...rest(bytes, behind, end, 'Type data', ref, { meaning })]
 }
 
 /** Payloads whose body is a run of fields; those that hold parts of their own are not here. */
