@@ -201,6 +201,40 @@ describe('a NAT on the way', { skip: NEEDS }, () => {
     ])
   })
 
+  test('transport mode: TCP and UDP have checksums that hold at the other end', async () => {
+    const inside: readonly [string, string] = ['192.168.7.2', '203.0.113.9']
+    const outside: readonly [string, string] = ['203.0.113.1', '203.0.113.9']
+    const far = await hosts.warren(
+      m,
+      'o',
+      policy('passive', 'o', 'local 203.0.113.9 peer 203.0.113.1', outside, 'transport'),
+    )
+    const near = await hosts.warren(
+      i,
+      'i',
+      policy('active', 'i', 'local 192.168.7.2 peer 203.0.113.9', inside, 'transport'),
+    )
+    await established(near)
+    assert.deepEqual((await established(far)).children[0]!.remote, ['203.0.113.1'])
+    const clear = await hosts.capture(m, 'out', CLEAR)
+    pings(
+      net,
+      [
+        [i, inside[0]],
+        [m, outside[1]],
+      ],
+      [inside[1], outside[0]],
+    )
+    await iperf(i, m, ...inside)
+    const udp = hosts.daemon(m, 'iperf3', '-s', '-1', '-B', outside[1], '--forceflush')
+    await udp.until(/listening/i)
+    const answer = JSON.parse(net.run(i, `iperf3 -u -b 5M -c ${inside[1]} -B ${inside[0]} -t 1 -J`)) as {
+      end: { sum: { packets: number; lost_percent: number } }
+    }
+    assert.ok(answer.end.sum.packets > 100 && answer.end.sum.lost_percent < 10)
+    assert.doesNotMatch(clear.log, /203\.0\.113/)
+  })
+
   test('one at each end', async () => {
     secondNat()
     net.run(p, 'ip addr add 10.1.2.1/32 dev lo')

@@ -132,14 +132,16 @@ export class SteadyPing {
   }
 }
 
-/** Three of three, both ways. */
-export function pings(net: Netns, ends: readonly [host: string, inside: string][]): void {
-  const [one, two] = ends
-  for (const [[host, from], [, to]] of [
-    [one!, two!],
-    [two!, one!],
-  ] as const)
+/** Three of three, both ways. `seen`: what each calls the other, where a NAT makes that another address. */
+export function pings(
+  net: Netns,
+  ends: readonly (readonly [host: string, inside: string])[],
+  seen?: readonly [string, string],
+): void {
+  for (const [i, [host, from]] of ends.entries()) {
+    const to = seen?.[i] ?? ends[1 - i]![1]
     assert.match(net.run(host, `ping -c 3 -i 0.2 -W 2 -I ${from} ${to}`), /3 received/)
+  }
 }
 
 export interface Connection {
