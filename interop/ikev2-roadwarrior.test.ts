@@ -50,18 +50,22 @@ describe('IKEv2 with strongSwan: addresses for clients', { skip: NEEDS }, () => 
     const POOL6 = '  pool6 {\n    addrs = fd09::5-fd09::9\n  }'
 
     test('everything goes by the tunnel, from the address on enc0; an IKE SA made anew keeps it', async () => {
-      const peer = await gateway(POOL4, { localTs: '0.0.0.0/0' })
+      const peer = await gateway(`${POOL4}\n${POOL6}`, { localTs: '0.0.0.0/0,::/0' })
       const w = await world.warren(
-        client('from dynamic to any', 'request address any request name-server any'),
+        client('from dynamic to any', 'request address any request address :: request name-server any'),
       )
       const before = await established(w)
-      assert.deepEqual(before.assigned?.addresses, ['10.9.0.5'])
+      assert.deepEqual([...(before.assigned?.addresses ?? [])].sort(), ['10.9.0.5', 'fd09::5'])
       assert.deepEqual(before.assigned?.nameServers, ['10.1.2.53'])
-      assert.match(addressesOf(world.a), /enc0 +\S+ +10\.9\.0\.5\/32/)
+      assert.match(addressesOf(world.a), /enc0 +\S+ +10\.9\.0\.5\/32 fd09::5\/128/)
       assert.match(w.log(), /name servers are 10\.1\.2\.53/)
-      assert.match(await w.status(), /assigned to us: address 10\.9\.0\.5, name-server 10\.1\.2\.53/)
+      assert.match(
+        await w.status(),
+        /assigned to us: address 10\.9\.0\.5, address fd09::5, name-server 10\.1\.2\.53/,
+      )
       // No source is named: it is the address that was assigned.
-      assert.match(world.net.run(world.a, 'ping -c 3 -i 0.2 -W 2 10.1.2.1'), /3 received/)
+      for (const there of ['10.1.2.1', 'fd02::1'])
+        assert.match(world.net.run(world.a, `ping -c 3 -i 0.2 -W 2 ${there}`), /3 received/)
       pings(world.net, [
         [world.a, '10.9.0.5'],
         [world.b, '10.1.2.1'],
@@ -82,7 +86,7 @@ describe('IKEv2 with strongSwan: addresses for clients', { skip: NEEDS }, () => 
       assert.deepEqual(await ping.end(), [])
       await hosts.end()
       assert.match(addressesOf(world.a), /10\.9\.0\.5\/32/)
-      assert.deepEqual((await sasOf(w))[0]!.assigned?.addresses, ['10.9.0.5'])
+      assert.deepEqual((await sasOf(w))[0]!.assigned, before.assigned)
       // The gateway ends, and with it the SA.
       await peer.daemon.stop()
       await until(

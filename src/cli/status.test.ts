@@ -83,3 +83,53 @@ of no tunnel:
 `,
   )
 })
+
+test('ikev2: who has which address, and what a gateway told besides', () => {
+  const sa = {
+    policy: 'away',
+    state: 'established',
+    initiator: true,
+    initiatorSpi: '0x0000000000000001',
+    responderSpi: '0x0000000000000002',
+    local: '192.0.2.1:4500',
+    remote: '192.0.2.2:4500',
+    localId: 'FQDN/a',
+    remoteId: 'FQDN/b',
+    algorithms: 'ENCR_AES_GCM_16 256',
+    udp: false,
+    behindNat: false,
+    ageSeconds: 1,
+    silentSeconds: 0,
+    children: [],
+  }
+  const assigned = {
+    toPeer: false,
+    addresses: ['10.9.0.5', 'fd09::5'],
+    nameServers: ['10.9.0.53'],
+    subnets: ['10.1.0.0/16'],
+    others: ['netbios-server 10.9.0.9'],
+  }
+  const text = formatStatus({
+    pid: 7,
+    tunnels: [
+      {
+        ...{ name: 'enc0', kind: 'ikev2', state: 'up', mtu: 1438, addresses: [], paths: [], drops: {} },
+        ike: {
+          sas: [
+            { ...sa, assigned },
+            { ...sa, assigned: { ...assigned, toPeer: true, nameServers: [], subnets: [], others: [] } },
+            { ...sa, assigned: { toPeer: true, addresses: [], nameServers: [], subnets: [], others: [] } },
+          ],
+        },
+      },
+    ],
+    drops: {},
+  })
+  assert.deepEqual(
+    text.split('\n').filter((line) => /given|assigned/.test(line)),
+    [
+      '\t\tassigned to us: address 10.9.0.5, address fd09::5, name-server 10.9.0.53, protected-subnet 10.1.0.0/16, netbios-server 10.9.0.9',
+      '\t\tgiven: address 10.9.0.5, address fd09::5',
+    ],
+  )
+})
