@@ -219,7 +219,16 @@ const EAP_TYPES: Readonly<Record<number, string>> = {
 }
 
 /** RFC 2759 sections 3 to 7: what the first byte of MSCHAPv2 says. */
-const MSCHAP_CODES: readonly string[] = ['', 'challenge', 'response', 'success', 'failure', '', '', 'change of password']
+const MSCHAP_CODES: readonly string[] = [
+  '',
+  'challenge',
+  'response',
+  'success',
+  'failure',
+  '',
+  '',
+  'change of password',
+]
 /** RFC 5216 section 3.1. */
 const TLS_FLAGS: readonly (readonly [number, string])[] = [
   [0x80, 'length included'],
