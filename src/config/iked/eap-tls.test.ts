@@ -9,6 +9,7 @@ import { formatIdentity, parseIdentity } from '../../proto/ikev2/identity.js'
 import type { IkePolicy } from '../../proto/ikev2/policy.js'
 import { Link, policyOf, Side, spisOf } from '../../proto/ikev2/testing.js'
 import { IkedCredentials } from './credentials.js'
+import { describeIked, parseIkedConf, toIkePolicies } from './index.js'
 
 type Files = Record<string, string>
 
@@ -214,5 +215,42 @@ describe('EAP-TLS in IKE', () => {
       problems(link)[1],
       /EAP: TLS: the certificate of .*host9.* has not the identity FQDN\/host1.example/,
     )
+  })
+})
+
+describe('eap "tls" in iked.conf', () => {
+  const policyText = (mode: string): string =>
+    `ikev2 ${mode} esp from 10.1.0.0/16 to 10.2.0.0/16 local 192.168.1.1 peer 192.168.1.2 srcid carol@example.com eap "tls"\n`
+  const host = {
+    hostname: 'alice',
+    addresses: [],
+    localFor: () => undefined,
+    interfaceAddresses: () => undefined,
+  }
+
+  test('the client proves itself in TLS, the gateway by its signature; no user is asked for', () => {
+    for (const [mode, local, remote] of [
+      ['active', TLS, SIGNATURE],
+      ['passive', SIGNATURE, TLS],
+    ] as const) {
+      const conf = parseIkedConf(policyText(mode), 'iked.conf')
+      assert.deepEqual(conf.warnings, [])
+      const [policy] = toIkePolicies(conf, host)
+      assert.deepEqual([policy!.localAuth, policy!.remoteAuth], [local, remote])
+    }
+  })
+
+  test('what is printed of it is read again', () => {
+    const conf = parseIkedConf(policyText('active'), 'iked.conf')
+    const text = describeIked(conf).join('\n')
+    assert.match(text, / eap "TLS"/)
+    assert.deepEqual(describeIked(parseIkedConf(`${text}\n`, 'iked.conf')).join('\n'), text)
+  })
+
+  test('a method that is none is told which there are', () => {
+    assert.throws(() => parseIkedConf(policyText('active').replace('"tls"', '"tsl"'), 'iked.conf'), {
+      code: 'CONFIG_UNSUPPORTED',
+      message: /found "tsl", expected "mschap-v2" or "tls"/,
+    })
   })
 })

@@ -1,5 +1,6 @@
 /** A gateway that knows users by their passwords, and a client that is one: side 1 and side 2. */
 import { IpPrefix, Ipv4Address, SeededRandom } from '../../base/index.js'
+import type { TlsEngine } from '../../crypto/index.js'
 import type { Credentials } from './context.js'
 import type { IkePolicy } from './policy.js'
 import { Link, policyOf, Side } from './testing.js'
@@ -35,12 +36,14 @@ export function eapPair(
   client: IkePolicy,
   seed = 1,
   credentials: readonly [Credentials?, Credentials?] = [],
+  engines: readonly [TlsEngine?, TlsEngine?] = [],
 ): Link {
   const side = (policy: IkePolicy, own: 0 | 1): Side =>
     new Side({
       policies: [policy],
       random: new SeededRandom(seed * 2 + own),
       ...(credentials[own] === undefined ? {} : { credentials: credentials[own] }),
+      ...(engines[own] === undefined ? {} : { tls: engines[own] }),
     })
   return new Link([side(gateway, 0), side(client, 1)], seed)
 }
