@@ -453,7 +453,7 @@ describe('what the initiator makes of a number', () => {
   test('silence after the first exchange: the second does not get through', () => {
     const link = new Link([
       side('alice', '192.168.1.1', { conf: alice(PSK) }),
-      side('bob', '192.168.1.2', { conf: bob(PSK) }),
+      side('bob', '192.168.1.2', { conf: bob(PSK).replace('# bob', 'set nomobike') }),
     ])
     link.fault = (datagram) => (datagram.payload[18] === 34 ? [{ delayMs: 5, datagram }] : [])
     link.start()
@@ -463,6 +463,18 @@ describe('what the initiator makes of a number', () => {
       /the peer does not answer IKE_AUTH from 192\.168\.1\.2:500 to 192\.168\.1\.1:500, though it answered IKE_SA_INIT \(look whether large datagrams pass: set fragmentation/,
     )
     assert.match(logOf(link.sides[0]), /sa_free: nobody authenticated/)
+  })
+
+  test('a group that is begun again with: for those alone who want every step', () => {
+    const { link } = play(
+      { conf: alice(`ikesa group ecp256 ${PSK}`) },
+      { conf: bob(`ikesa group curve25519 group ecp256 ${PSK}`) },
+    )
+    assert.equal(link.sides[1].established, 1)
+    const lines = link.sides[0].news.flatMap(linesOf)
+    const [told] = lines.filter(({ text }) => text.includes('INVALID_KE_PAYLOAD'))
+    assert.equal(told?.verbose, true)
+    assert.match(told?.text ?? '', /group: found a value of curve25519, expected ecp256 \(nothing: /)
   })
 
   test('IKEv1 at the door is told, once a second and no more', () => {

@@ -77,7 +77,10 @@ test('an authority, certificates of two hosts, an export that the other unpacks,
   ok(
     await play('# on alice\nikectl ca vpn install\nikectl reset ca\n# on bob\nrcctl restart iked\nsleep 5\n'),
   )
-  assert.match(await last('# on alice\ncat /var/log/daemon\n'), /was revoked.*\(make it a new certificate\)/)
+  assert.match(
+    await last('# on alice\ncat /var/log/daemon\n'),
+    /was revoked.*\(make it a new certificate \(\/etc\/iked\.conf:1:1\)\)/,
+  )
   assert.equal(lab.machine('alice')!.ipsec.sad.size, 0)
   assert.match(
     await last('# on alice\nikectl ca vpn certificate bob.my.domain revoke\n'),
