@@ -24,6 +24,8 @@ export interface IkedProposal {
   readonly auth: readonly string[]
   readonly group: readonly string[]
   readonly esn: readonly boolean[]
+  /** Of addke1 to addke7, each as `group`; what stands behind the last that is written is left out. */
+  readonly additional?: readonly (readonly string[])[]
 }
 
 type EncryptionName = Encryption['name']
@@ -244,10 +246,14 @@ export function suitesOf(proposal: IkedProposal): Suite[] {
     integrity: lookUp(INTEGRITIES, proposal.auth),
     prf: lookUp(PRFS, proposal.prf),
     esn: proposal.esn,
+    ...(proposal.additional === undefined
+      ? {}
+      : { additional: proposal.additional.map((words) => lookUp(GROUPS, words)) }),
   }
   const groups = lookUp(GROUPS, proposal.group)
   const real = groups.flatMap((group) => (group === 'NONE' ? [] : [group]))
   const withExchange = real.length === 0 ? [] : [{ ...common, keyExchange: real }]
-  const without = real.length === groups.length && real.length > 0 ? [] : [{ ...common, keyExchange: [] }]
+  const without =
+    real.length === groups.length && real.length > 0 ? [] : [{ ...common, keyExchange: [], additional: [] }]
   return groups[0] === 'NONE' ? [...without, ...withExchange] : [...withExchange, ...without]
 }

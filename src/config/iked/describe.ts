@@ -69,7 +69,7 @@ export function describePolicy(policy: IkedPolicy, secrets = false): string {
 const portText = (port: number | undefined): string => (port === undefined ? '' : ` port ${port}`)
 
 /** In the order of IANA's transform types, as iked prints them. */
-function proposalText(phase: string, { enc, prf, auth, group, esn }: IkedProposal): string {
+function proposalText(phase: string, { enc, prf, auth, group, esn, additional = [] }: IkedProposal): string {
   const list = (kind: string, names: readonly string[]): string[] => names.map((name) => `${kind} ${name}`)
   return [
     phase,
@@ -77,6 +77,7 @@ function proposalText(phase: string, { enc, prf, auth, group, esn }: IkedProposa
     ...list('prf', prf),
     ...list('auth', auth),
     ...list('group', group),
+    ...additional.flatMap((names, i) => list(`addke${i + 1}`, names)),
     ...esn.map((is) => (is ? 'esn' : 'noesn')),
   ].join(' ')
 }

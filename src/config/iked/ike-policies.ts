@@ -179,7 +179,10 @@ function build(
     },
     ...(options.dpdCheckInterval === 0 ? {} : { deadPeerAfter: seconds(options.dpdCheckInterval) }),
     mobike: options.mobike,
-    fragmentation: options.fragmentation,
+    // RFC 9370 section 2.2: their messages are longer than every path takes.
+    fragmentation:
+      options.fragmentation ||
+      [...policy.ikesa, ...policy.childsa].some(({ additional = [] }) => additional.length > 0),
     forceUdp: false,
     ...(serves.length === 0 ? {} : { serves: serves.map(plainValue) }),
     ...(requests.length === 0 ? {} : { requests: requests.map(plainValue) }),

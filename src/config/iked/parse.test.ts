@@ -526,3 +526,30 @@ test('a short ppk is told, one in a file has its permissions checked, and none i
     code: 'CONFIG_PERMISSIONS',
   })
 })
+
+test('additional key exchanges: by slot, alternatives, none; and what cannot be', () => {
+  const ike = (text: string): unknown => only(`ikev2 ${A} ikesa ${text}`).ikesa[0]!.additional
+  assert.deepEqual(ike('group curve25519 addke1 mlkem768'), [['mlkem768']])
+  assert.deepEqual(ike('group curve25519 addke1 grp36 addke1 none addke3 ecp256'), [
+    ['mlkem768', 'none'],
+    [],
+    ['ecp256'],
+  ])
+  assert.equal(ike('group curve25519'), undefined)
+  const child = only(`ikev2 ${A} childsa enc aes-256-gcm group curve25519 addke1 mlkem768`)
+  assert.match(proposals(child), /childsa enc aes-256-gcm group curve25519 addke1 mlkem768 esn noesn$/)
+  const again = only(describePolicy(child, true))
+  assert.deepEqual(again.childsa, child.childsa)
+  for (const [text, code, message] of [
+    [
+      'childsa enc aes-256-gcm addke1 mlkem768',
+      'CONFIG_MISSING_VALUE',
+      /write group curve25519 before addke1/,
+    ],
+    ['childsa group none addke1 mlkem768', 'CONFIG_MISSING_VALUE', /group none/],
+    ['ikesa addke1 mlkem769', 'CONFIG_BAD_VALUE', /did you mean mlkem768/],
+    ['ikesa addke1 brainpool256', 'CONFIG_UNSUPPORTED', /no such curve/],
+    ['ikesa addke8 mlkem768', 'CONFIG_SYNTAX', /found "addke8"/],
+  ] as const)
+    assert.throws(() => parse(`ikev2 ${A} ${text}`), { code, message })
+})

@@ -12,11 +12,14 @@ import {
 import type { IkedOperands } from './operands.js'
 
 const KINDS: readonly Kind[] = ['enc', 'auth', 'prf', 'group']
+/** RFC 9370: slots of additional key exchanges. */
+const SLOTS: readonly string[] = ['addke1', 'addke2', 'addke3', 'addke4', 'addke5', 'addke6', 'addke7']
 
 interface Written {
   readonly start: Token
   readonly lists: Readonly<Record<Kind, { readonly token: Token; readonly named: Named }[]>>
   readonly esn: boolean[]
+  readonly slots: { readonly token: Token; readonly named: Named }[][]
 }
 
 /** All blocks of one phase; without any the defaults. `ah`: the children are AH's. */
@@ -36,13 +39,19 @@ export function parseProposals(operands: IkedOperands, phase: Phase, ah: boolean
 
 function readBlock(operands: IkedOperands, phase: Phase, start: Token): Written {
   const { stream } = operands
-  const written: Written = { start, lists: { enc: [], auth: [], prf: [], group: [] }, esn: [] }
+  const written: Written = { start, lists: { enc: [], auth: [], prf: [], group: [] }, esn: [], slots: [] }
   for (;;) {
     const token = stream.peek()
     const kind = KINDS.find((one) => stream.take(one))
     if (kind !== undefined) {
       const value = operands.word(`an algorithm for ${kind}`)
       written.lists[kind].push({ token: value, named: named(value, kind, phase) })
+    } else if (SLOTS.includes(token.text) && !token.quoted) {
+      stream.next()
+      const value = operands.word(`a key exchange for ${token.text}`)
+      const slot = SLOTS.indexOf(token.text)
+      for (let i = written.slots.length; i <= slot; i++) written.slots.push([])
+      written.slots[slot]!.push({ token: value, named: named(value, 'group', phase) })
     } else if (stream.take('esn') || stream.take('noesn')) {
       if (phase === 'ikesa')
         refuse(token, 'CONFIG_BAD_VALUE', 'cannot use ESN with ikesa', {
@@ -60,7 +69,7 @@ function complete(
   operands: IkedOperands,
   phase: Phase,
   ah: boolean,
-  { start, lists, esn }: Written,
+  { start, lists, esn, slots }: Written,
 ): IkedProposal[] {
   const words = (kind: Kind): string[] => {
     const there = lists[kind].flatMap(({ named: { name } }) => (name === undefined ? [] : [name]))
@@ -74,6 +83,7 @@ function complete(
         operands.warn(token, `${one.warning}${one.name === undefined ? ' (left out)' : ''}`)
     return [...new Set(there)]
   }
+  const additional = slotWords(operands, slots)
   const [enc, auth, prf, group] = [words('enc'), words('auth'), words('prf'), words('group')]
   if (phase === 'ikesa' && group.includes('none'))
     refuse(start, 'CONFIG_BAD_VALUE', 'IKE group can not be "none"', {
@@ -106,6 +116,12 @@ function complete(
       expected: 'no auth beside them',
       mend: 'remove auth from this block',
     })
+  if (phase === 'childsa' && additional.length > 0 && !group.some((one) => one !== 'none'))
+    refuse(start, 'CONFIG_MISSING_VALUE', 'additional key exchanges need one that they are added to', {
+      found: `childsa … addke1 … ${group.length === 0 ? 'without group' : 'group none'}`,
+      expected: 'a group beside addke',
+      mend: 'write group curve25519 before addke1',
+    })
   const or = <T>(list: readonly T[], standard: readonly T[]): readonly T[] =>
     list.length > 0 ? list : standard
   const filled = (standard: IkedProposal): IkedProposal => ({
@@ -114,6 +130,7 @@ function complete(
     auth: or(auth, standard.auth),
     group: or(group, standard.group),
     esn: or([...new Set(esn)], standard.esn),
+    ...(additional.length === 0 ? {} : { additional }),
   })
   const standards = DEFAULTS[phase]
   const isPlain = ah || enc.length > combined.length || auth.length > 0
@@ -122,4 +139,19 @@ function complete(
     ...(isPlain ? [] : [filled(standards.combined)]),
     ...(combined.length > 0 ? [] : [filled(standards.plain)]),
   ]
+}
+
+/** What each slot may be; one that Warren has not is left out with a warning, and no slot is left without any. */
+function slotWords(operands: IkedOperands, slots: Written['slots']): string[][] {
+  return slots.map((list) => {
+    const names = list.flatMap(({ token, named: { name, warning, mend } }) => {
+      if (name === undefined && list.length === 1)
+        refuse(token, 'CONFIG_UNSUPPORTED', warning ?? 'not offered', {
+          ...(mend === undefined ? {} : { mend }),
+        })
+      if (warning !== undefined) operands.warn(token, `${warning}${name === undefined ? ' (left out)' : ''}`)
+      return name === undefined ? [] : [name]
+    })
+    return [...new Set(names)]
+  })
 }
