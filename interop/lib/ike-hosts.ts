@@ -37,8 +37,14 @@ export class IkeHosts {
     return process
   }
 
-  async charon(host: string, name: string, swanctl: string): Promise<Charon> {
-    const peer = await Charon.start(host, { folder: this.net.folder, name, swanctl })
+  /** `root`: of a strongSwan that has a system of its own. */
+  async charon(host: string, name: string, swanctl: string, root?: string): Promise<Charon> {
+    const peer = await Charon.start(host, {
+      folder: this.net.folder,
+      name,
+      swanctl,
+      ...(root === undefined ? {} : { root }),
+    })
     this.#running.push(() => peer.daemon.stop())
     return peer
   }

@@ -2,7 +2,7 @@
  * strongSwan's charon, one instance a namespace: its files, its vici socket and its /run are its own. `kernel-libipsec`
  * does ESP in user space and in UDP alone, with a TUN interface `ipsec0`; where a kernel has ESP itself, leave it out.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Daemon, runIn } from '../daemon.js'
 import { missing } from '../need.js'
@@ -20,11 +20,37 @@ export interface CharonOptions {
   readonly swanctl: string
   /** Plugins, the one for the kernel's part among them. */
   readonly plugins?: readonly string[]
+  /** Of a system of its own, as `LATER` is; absent: this one's. */
+  readonly root?: string
   /** Log levels as `filelog` takes them, 1 without a word. */
   readonly logLevel?: number
   /** More of strongswan.conf(5), in the part of the daemon. */
   readonly settings?: string
 }
+
+/** A newer strongSwan than Debian's own, with what it needs: interop/install.sh puts it there. */
+export const LATER = '/var/cache/warren-interop/strongswan-6'
+export const LATER_CHARON: string = join(LATER, CHARON)
+const LATER_PLUGINS =
+  'random nonce openssl pem pkcs1 x509 revocation pubkey kernel-libipsec kernel-netlink socket-default vici updown'.split(
+    ' ',
+  )
+/** What line buffering is made with, for programs that have no stdbuf(1) where they run. */
+const LINES = '/usr/libexec/coreutils/libstdbuf.so'
+
+/** In its own system, with our devices and, under the same name, our folder. */
+const inRoot = (root: string, folder: string): string[] => [
+  ...['unshare', '-m', 'sh', '-ec'],
+  `mount --bind /dev "$1/dev"
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/run"
+mount -t tmpfs tmpfs "$1/tmp"
+mkdir -p "$1$2"
+mount --bind "$2" "$1$2"
+export LD_PRELOAD="$2/lines.so" _STDBUF_O=L
+exec chroot "$1" ${CHARON}`,
+  ...['sh', root, folder],
+]
 
 export const PLUGINS: readonly string[] = [
   ...[
@@ -63,7 +89,7 @@ export class Charon {
     writeFileSync(
       settings,
       `charon-systemd {
-  load = ${(options.plugins ?? PLUGINS).join(' ')}
+  load = ${(options.plugins ?? (options.root === undefined ? PLUGINS : LATER_PLUGINS)).join(' ')}
   ${options.settings ?? ''}
   journal {
     default = -1
@@ -85,7 +111,10 @@ export class Charon {
     )
     writeFileSync(join(folder, 'swanctl.conf'), options.swanctl, { mode: 0o600 })
     // It flushes lines to files only, not to its standard output.
-    const daemon = Daemon.start(namespace, ['stdbuf', '-oL', CHARON], {
+    const { root } = options
+    if (root !== undefined) copyFileSync(LINES, join(options.folder, 'lines.so'))
+    const command = root === undefined ? ['stdbuf', '-oL', CHARON] : inRoot(root, options.folder)
+    const daemon = Daemon.start(namespace, command, {
       ownRun: [],
       environment: { STRONGSWAN_CONF: settings, SWANCTL_DIR: folder },
     })

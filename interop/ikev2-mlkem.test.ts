@@ -1,0 +1,150 @@
+/**
+ * ML-KEM beside x25519 (RFC 9242, RFC 9370) with strongSwan 6: either side begins, packets go both ways, keys are made anew
+ * with all of their key exchanges, and where one side cannot do without what the other has not, both say so.
+ */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { established, IkeHosts, pings, until } from './lib/ike-hosts.js'
+import { missing } from './lib/need.js'
+import { Netns } from './lib/netns.js'
+import { type Charon, LATER, LATER_CHARON } from './lib/peers/strongswan.js'
+import type { WarrenProcess } from './lib/warren.js'
+
+const BASE = 'aes256gcm16-prfsha256-x25519'
+
+describe('ml-kem', { skip: missing(LATER_CHARON, 'swanctl', 'unshare', 'chroot', 'ip', 'ping') }, () => {
+  let net: Netns
+  let hosts: IkeHosts
+  let a: string
+  let b: string
+
+  before(() => {
+    net = new Netns('mk')
+    a = net.add('a')
+    b = net.add('b')
+    net.veth(a, 'eth0', b, 'eth0')
+    for (const [i, host] of [a, b].entries())
+      net.run(
+        host,
+        `ip addr add 192.168.1.${i + 1}/24 dev eth0; ip addr add 10.1.${i + 1}.1/32 dev lo; ip link set lo up`,
+      )
+    hosts = new IkeHosts(net)
+  })
+  afterEach(() => hosts.end())
+  after(() => net.close())
+
+  const charon = (ike: string, esp = 'aes256gcm16-noesn'): Promise<Charon> =>
+    hosts.charon(
+      b,
+      'b',
+      `connections {
+  tunnel {
+    version = 2
+    local_addrs = 192.168.1.2
+    remote_addrs = 192.168.1.1
+    proposals = ${ike}
+    encap = yes
+    local {
+      auth = psk
+      id = 192.168.1.2
+    }
+    remote {
+      auth = psk
+      id = 192.168.1.1
+    }
+    children {
+      tunnel {
+        local_ts = 10.1.2.1/32
+        remote_ts = 10.1.1.1/32
+        esp_proposals = ${esp}
+      }
+    }
+  }
+}
+secrets {
+  ike-1 {
+    secret = "keys of two hosts"
+  }
+}
+`,
+      LATER,
+    )
+  const warren = (mode: 'active' | 'passive', ike: string, child = ''): Promise<WarrenProcess> =>
+    hosts.warren(
+      a,
+      'a',
+      `ikev2 "tunnel" ${mode} esp from 10.1.1.1 to 10.1.2.1 local 192.168.1.1 peer 192.168.1.2 \\
+  ikesa enc aes-256-gcm prf hmac-sha2-256 group curve25519 ${ike} childsa enc aes-256-gcm ${child} noesn \\
+  srcid 192.168.1.1 dstid 192.168.1.2 ikelifetime 1h psk "keys of two hosts"`,
+    )
+  const ends = (): [string, string][] => [
+    [a, '10.1.1.1'],
+    [b, '10.1.2.1'],
+  ]
+  const logged = (process: WarrenProcess, pattern: RegExp): Promise<string> =>
+    until(
+      `${pattern}`,
+      () => pattern.exec(process.log())?.[0],
+      () => process.log(),
+    )
+
+  for (const beginner of ['warren', 'charon'] as const) {
+    const meet = async (ike: string, peerIke: string, child?: string, peerChild?: string) => {
+      const peer = await charon(peerIke, peerChild)
+      const own = await warren(beginner === 'warren' ? 'active' : 'passive', ike, child)
+      if (beginner === 'charon')
+        // What comes of it is asked of the logs.
+        await peer.swanctl('--initiate', '--child', 'tunnel', '--timeout', '15').catch(() => {})
+      return { peer, own }
+    }
+
+    test(`${beginner} begins: x25519 and ML-KEM-768; packets go both ways, before and after new keys`, async () => {
+      const { peer, own } = await meet('addke1 mlkem768', `${BASE}-ke1_mlkem768`)
+      const first = await established(own)
+      assert.match(first.algorithms, /CURVE25519, ML_KEM_768/)
+      pings(net, ends())
+      await peer.daemon.until(/selected proposal: IKE:\S*KE1_ML_KEM_768/)
+      await peer.swanctl('--rekey', '--ike', 'tunnel')
+      const next = await until(
+        'another IKE SA',
+        async () => {
+          const sa = await established(own)
+          return sa.initiatorSpi !== first.initiatorSpi && sa
+        },
+        () => `${own.log()}\n${peer.daemon.log}`,
+      )
+      assert.match(next.algorithms, /CURVE25519, ML_KEM_768/)
+      pings(net, ends())
+    })
+
+    test(`${beginner} begins: three more, one of them left out`, async () => {
+      const { own } = await meet(
+        'addke1 mlkem1024 addke2 ecp384 addke2 none addke3 mlkem512',
+        `${BASE}-ke1_mlkem1024-ke3_mlkem512`,
+      )
+      assert.match((await established(own)).algorithms, /CURVE25519, ML_KEM_1024, ML_KEM_512/)
+      pings(net, ends())
+    })
+
+    test(`${beginner} begins: the peer has none, and ours may be left out`, async () => {
+      const { own } = await meet('addke1 mlkem768 addke1 none', BASE)
+      assert.match((await established(own)).algorithms, /CURVE25519$/)
+      pings(net, ends())
+    })
+
+    test(`${beginner} begins: the peer has none, and ours may not be left out; the log says so`, async () => {
+      const { peer, own } = await meet('addke1 mlkem768', BASE)
+      if (beginner === 'warren') {
+        await logged(own, /NO_PROPOSAL_CHOSEN.*addke1 mlkem768/)
+        await peer.daemon.until(/received proposals unacceptable/)
+      } else {
+        await logged(
+          own,
+          /no proposal chosen: addke1: found nothing at the peer, expected mlkem768 of our ikesa/,
+        )
+        await peer.daemon.until(/NO_PROP/)
+      }
+      assert.doesNotMatch(await peer.swanctl('--list-sas'), /ESTABLISHED/)
+    })
+  }
+})
