@@ -31,7 +31,7 @@ export class Matcher {
     if (rule.toPorts !== undefined && !(hasPorts && isPort(rule.toPorts, packet.destinationPort)))
       return false
     if (rule.action === 'anchor') return true
-    if (rule.user !== undefined) return false
+    if (rule.user !== undefined || rule.tagged !== undefined) return false
     if (rule.flags !== undefined && packet.protocol === 6 && hasPorts)
       return (packet.tcpFlags & rule.flags.of) === rule.flags.set
     return true

@@ -138,7 +138,7 @@ class Parser extends OperandReader {
       }
     }
     return this.#matches(line, action === 'pass').map(
-      ({ match, quick, log, keepState, flags, user, label, natTo }) => ({
+      ({ match, quick, log, keepState, flags, user, label, tagged, natTo }) => ({
         ...match,
         action,
         ...(blockReturn === undefined ? {} : { blockReturn }),
@@ -148,6 +148,7 @@ class Parser extends OperandReader {
         ...(flags === undefined ? {} : { flags }),
         ...(user === undefined ? {} : { user }),
         ...(label === undefined ? {} : { label }),
+        ...(tagged === undefined ? {} : { tagged }),
         ...(natTo === undefined ? {} : { natTo }),
         hits: { evaluations: 0, packets: 0, bytes: 0 },
       }),
@@ -187,6 +188,7 @@ class Parser extends OperandReader {
     let flags: PfRule['flags'] = isPass ? SYN_OF_SYN_ACK : undefined
     let user: string | undefined
     let label: string | undefined
+    let tagged: string | undefined
     let natTo: PfAddress | undefined
     for (;;) {
       const token = this.peek()
@@ -257,6 +259,7 @@ class Parser extends OperandReader {
         case 'tagged': {
           const text = this.word('a name')
           if (token.text === 'label') label = text
+          else if (token.text === 'tagged') tagged = text
           break
         }
         case 'allow-opts':
@@ -299,6 +302,7 @@ class Parser extends OperandReader {
                     flags,
                     user,
                     label,
+                    tagged,
                     natTo,
                     match: {
                       from: source,
@@ -331,6 +335,7 @@ interface Matched {
   readonly flags: PfRule['flags']
   readonly user: string | undefined
   readonly label: string | undefined
+  readonly tagged: string | undefined
   readonly natTo: PfAddress | undefined
 }
 

@@ -4,6 +4,8 @@ import { Ipv4Address, instantAt, SeededRandom, seconds, writeUint16 } from '../.
 import { type NetworkInterface, Stack } from '../../stack/index.js'
 import { ipv4 } from '../../wire/index.js'
 import { PacketFilter } from './filter.js'
+import { Matcher } from './match.js'
+import { readPacket } from './packet.js'
 import { parsePfConf } from './parse.js'
 import { showStatement } from './rules.js'
 import { showState } from './states.js'
@@ -32,6 +34,20 @@ test('rules are shown as pfctl -sr shows them', () => {
   assert.deepEqual(show('block drop out log from (vio0) to ! 192.168.1.0/24'), [
     'block drop out log inet from (vio0) to ! 192.168.1.0/24',
   ])
+})
+
+test('a rule for tagged packets is none for all others', () => {
+  assert.deepEqual(show('pass in tagged vpn'), ['pass in all flags S/SA tagged vpn'])
+  const { statements } = parsePfConf('block\npass tagged vpn', 'pf.conf')
+  const matcher = new Matcher({ interfaces: new Map(), hasRoute: () => false })
+  const bytes = new Uint8Array(20)
+  bytes[0] = 0x45
+  const packet = readPacket(bytes, 0, 20)!
+  const ifc = { name: 'vio0', groups: [] } as unknown as NetworkInterface
+  assert.deepEqual(
+    statements.map((one) => matcher.matches(one, 'in', ifc, packet)),
+    [true, false],
+  )
 })
 
 test('lists and macros are expanded', () => {

@@ -54,6 +54,8 @@ export interface PfRule extends PfMatch {
   /** `user`: a packet that no socket of ours sends has none, so the rule matches nothing that passes through. */
   readonly user?: string
   readonly label?: string
+  /** A packet with that tag: none of the lab bears one, so the rule matches nothing. */
+  readonly tagged?: string
   /** What leaves gets this source: `nat-to`. */
   readonly natTo?: PfAddress
   /** How often it was the last to match, and for how many bytes. */
@@ -163,6 +165,7 @@ export function showStatement(statement: PfStatement): string {
     else words.push('flags', statement.flags.text)
   }
   if (statement.label !== undefined) words.push('label', `"${statement.label}"`)
+  if (statement.tagged !== undefined) words.push('tagged', statement.tagged)
   if (statement.natTo !== undefined) words.push('nat-to', showAddress(statement.natTo))
   return words.join(' ')
 }
