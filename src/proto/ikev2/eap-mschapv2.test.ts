@@ -87,7 +87,9 @@ test('a wrong password, an unknown user and one that has none look alike to the 
     return mine.reason
   })
   assert.equal(new Set(texts).size, 1)
-  assert.match(texts[0]!, /E=691 R=0/)
+  assert.match(texts[0]!, /E=691 R=0 \(wrong user or password\)/)
+  // Neither the challenge for another try.
+  assert.doesNotMatch(texts[0]!, /C=/)
 })
 
 test('a user of a domain is found without it', () => {

@@ -32,6 +32,22 @@ const RESPONSE_LENGTH = 49
 /** RFC 2759 section 4: as long as names may be. */
 const NAME_MAX = 256
 
+/** RFC 2759 section 6. */
+const ERRORS: Readonly<Record<string, string>> = {
+  646: 'not at this hour',
+  647: 'the account is disabled',
+  648: 'the password has expired',
+  649: 'the account may not dial in',
+  691: 'wrong user or password',
+  709: 'the password could not be changed',
+}
+
+/** What a server says, with the meaning of its number, and without the challenge for another try. */
+const refusalOf = (said: string): string =>
+  said
+    .replace(/ C=[0-9A-Fa-f]{32}(?= |$)/, '')
+    .replace(/^E=(\d+) R=[01]/, (text, code: string) => (code in ERRORS ? `${text} (${ERRORS[code]})` : text))
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const latin1 = new TextDecoder('latin1')
@@ -136,7 +152,7 @@ export class EapMschapv2Client implements EapClient {
       case OpCode.failure: {
         this.#state = 'over'
         // What it says is for people: what cannot be printed is not.
-        const said = latin1.decode(data.subarray(0, NAME_MAX)).replace(/[^\x20-\x7e]/g, '?')
+        const said = refusalOf(latin1.decode(data.subarray(0, NAME_MAX)).replace(/[^\x20-\x7e]/g, '?'))
         const step = answer(EapType.mschapv2, Uint8Array.of(OpCode.failure))
         return {
           kind: 'failed',
