@@ -2,28 +2,17 @@
 import { type Duration, type Instant, IPV4, IPV6, type QueuedTimer, seconds } from '../../base/index.js'
 import { type IkePayload, NotifyType, type PayloadOf } from '../../wire/ike/index.js'
 import { IpProtocol } from '../../wire/numbers.js'
-import type { Carrier, PathSpec, PolicySpec } from '../machine.js'
+import type { Carrier, PathSpec } from '../machine.js'
 import { outerSpec } from '../tunnel-metadata.js'
 import { type Endpoint, type IkeContext, NAT_PORT } from './context.js'
 import { findNotify } from './init.js'
 import type { ChildKeys } from './keys.js'
-import type { Flow, IkePolicy } from './policy.js'
-import {
-  covers,
-  intersect,
-  prefixesOf,
-  type Selector,
-  sameSelector,
-  selectorOf,
-  wireSelector,
-} from './selectors.js'
+import { type Pair, SELECTOR_LIMIT } from './pairs.js'
+import type { IkePolicy } from './policy.js'
+import { covers, type Selector, selectorOf, wireSelector } from './selectors.js'
 import type { Agreed } from './suites.js'
 import type { OriginalEnds } from './transport-nat.js'
 
-/** Selectors of one side of a child. */
-const SELECTOR_LIMIT = 64
-/** Pairs of prefixes of one child: ranges of both sides are cut into prefixes, and those multiply. */
-export const PAIR_LIMIT = 1024
 /** Children of one IKE SA. */
 export const CHILD_LIMIT = 64
 /** Replay window of negotiated SAs: a path of a gigabit reorders. */
@@ -33,6 +22,8 @@ export interface ChildTraffic {
   /** On our side and on the peer's. */
   readonly local: readonly Selector[]
   readonly remote: readonly Selector[]
+  /** What of them belongs together, as the policy has it. */
+  readonly pairs: readonly Pair[]
   readonly mode: 'tunnel' | 'transport'
 }
 
@@ -68,24 +59,6 @@ export const spiNumber = (bytes: Uint8Array): number =>
 
 export const showSpi = (spi: number): string => `0x${spi.toString(16).padStart(8, '0')}`
 
-/** Each once, and no more than there may be. */
-function unique(selectors: Iterable<Selector>): Selector[] {
-  const once: Selector[] = []
-  for (const one of selectors) {
-    if (once.some((other) => sameSelector(other, one))) continue
-    if (once.push(one) === SELECTOR_LIMIT) break
-  }
-  return once
-}
-
-/** What we ask for: all flows of the policy, in transport mode between the ends alone. */
-export function wantedTraffic(flows: readonly Flow[]): { local: Selector[]; remote: Selector[] } {
-  return {
-    local: unique(flows.map(({ local }) => local)),
-    remote: unique(flows.map(({ remote }) => remote)),
-  }
-}
-
 export function trafficPayloads(
   initiator: readonly Selector[],
   responder: readonly Selector[],
@@ -99,35 +72,6 @@ export function trafficPayloads(
 /** The selectors of a payload that we understand. */
 export const readTraffic = (payload: PayloadOf<'TSi'> | PayloadOf<'TSr'> | undefined): Selector[] =>
   (payload?.selectors ?? []).flatMap((wire) => selectorOf(wire) ?? []).slice(0, SELECTOR_LIMIT)
-
-/**
- * Narrowing (RFC 7296 section 2.9): of what the peer asks for, what our flows allow. Undefined: nothing
- * (TS_UNACCEPTABLE).
- */
-export function narrow(
-  flows: readonly Flow[],
-  local: readonly Selector[],
-  remote: readonly Selector[],
-): { local: Selector[]; remote: Selector[] } | undefined {
-  const ours: Selector[] = []
-  const theirs: Selector[] = []
-  for (const flow of flows) {
-    const here = local.flatMap((one) => intersect(one, flow.local) ?? [])
-    const there = remote.flatMap((one) => intersect(one, flow.remote) ?? [])
-    if (here.length === 0 || there.length === 0) continue
-    ours.push(...here)
-    theirs.push(...there)
-  }
-  if (ours.length === 0) return undefined
-  return { local: unique(ours), remote: unique(theirs) }
-}
-
-/** Whether a child's policies would be too many. */
-export function isTooFine(local: readonly Selector[], remote: readonly Selector[]): boolean {
-  const cut = (selectors: readonly Selector[], family: 4 | 6): number =>
-    selectors.reduce((sum, one) => (one.family === family ? sum + prefixesOf(one).length : sum), 0)
-  return cut(local, 4) * cut(remote, 4) + cut(local, 6) * cut(remote, 6) > PAIR_LIMIT
-}
 
 /** Whether what a responder narrowed to lies within what was asked for. */
 export const isWithin = (asked: readonly Selector[], given: readonly Selector[]): boolean =>
@@ -195,60 +139,6 @@ export function pathOf(child: Child, policy: IkePolicy, carriage: Carriage, soft
         },
       ],
     },
-  }
-}
-
-/** Policies of every pair of selectors, both directions. `paths`: in the order in which they are to be used. */
-export function policiesOf(
-  local: readonly Selector[],
-  remote: readonly Selector[],
-  paths: readonly string[],
-  where: string | undefined,
-): PolicySpec[] {
-  const policies: PolicySpec[] = []
-  for (const here of local)
-    for (const there of remote) {
-      if (here.family !== there.family) continue
-      const protocol = here.protocol || there.protocol
-      if (here.protocol !== 0 && there.protocol !== 0 && here.protocol !== there.protocol) continue
-      for (const a of prefixesOf(here))
-        for (const b of prefixesOf(there)) {
-          const of = (direction: 'in' | 'out'): PolicySpec => {
-            const [source, destination] = direction === 'out' ? [a, b] : [b, a]
-            const [from, to] = direction === 'out' ? [here, there] : [there, here]
-            return {
-              direction,
-              action: 'require',
-              family: here.family,
-              source,
-              destination,
-              ...upperOf(protocol, from, to),
-              paths,
-              ...(where === undefined ? {} : { where }),
-            }
-          }
-          policies.push(of('in'), of('out'))
-        }
-    }
-  return policies
-}
-
-/** Ports, or ICMP's type and code, which stand as a port (RFC 7296 section 3.13.1). */
-function upperOf(protocol: number, source: Selector, destination: Selector): Partial<PolicySpec> {
-  if (protocol === 0) return {}
-  const isAny = ({ startPort, endPort }: Selector): boolean => startPort === 0 && endPort === 0xffff
-  if (protocol === IpProtocol.icmp || protocol === IpProtocol.icmpv6) {
-    const one = isAny(source) ? destination : source
-    if (isAny(one)) return { protocol }
-    const [type, code] = [one.startPort >>> 8, one.startPort & 0xff]
-    return { protocol, icmpType: type, ...(one.startPort === one.endPort ? { icmpCode: code } : {}) }
-  }
-  return {
-    protocol,
-    ...(isAny(source) ? {} : { sourcePorts: { first: source.startPort, last: source.endPort } }),
-    ...(isAny(destination)
-      ? {}
-      : { destinationPorts: { first: destination.startPort, last: destination.endPort } }),
   }
 }
 

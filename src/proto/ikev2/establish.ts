@@ -28,7 +28,7 @@ function prove(session: Session, initialContact: boolean, now: Instant): void {
     session.close(auth.text, false, now)
     return
   }
-  const offer = offerChild(session, true)
+  const offer = offerChild(session)
   const configuration = configurationRequest(policy)
   const payloads: IkePayload[] = [
     idPayload('IDi', policy.localId),
@@ -129,9 +129,11 @@ function finish(session: Session, offer: ChildOffer, answer: readonly IkePayload
   }
   const child = completeChild(session, offer, answer, session.opening!.nonces, now)
   session.enter('established', now)
-  if ('notify' in child)
-    session.tell({ kind: 'problem', text: `no child: ${child.text}`, mend: child.mend }, now)
-  else session.addChild(child, now)
+  if (!('notify' in child)) session.addChild(child, now)
+  else if (child.notify === NotifyType.singlePairRequired) {
+    session.singlePair = true
+    session.missChild(now)
+  } else session.tell({ kind: 'problem', text: `no child: ${child.text}`, mend: child.mend }, now)
   session.tellAssigned(true, now)
 }
 

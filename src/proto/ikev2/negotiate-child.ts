@@ -4,6 +4,7 @@ import {
   KEY_EXCHANGES,
   type KeyExchange,
   type KeyExchangeAnswer,
+  type KeyExchangeName,
   nodeKeyExchange,
   nodeKeyExchangeAnswer,
 } from '../../crypto/index.js'
@@ -12,22 +13,20 @@ import {
   asksTransport,
   CHILD_LIMIT,
   type Child,
-  isTooFine,
   isWithin,
-  narrow,
-  PAIR_LIMIT,
   readTraffic,
   spiBytes,
   spiNumber,
   trafficPayloads,
-  wantedTraffic,
 } from './children.js'
 import { flowsOf, grantableFlows } from './configuration.js'
 import { at, describeSelectors, noProposal, noTraffic, refusedChild, wrongMode } from './doctor.js'
 import { findError, findPayload, notify } from './init.js'
 import { deriveChildKeys, type IkeNonces } from './keys.js'
 import { checkChoice, type Mismatch, negotiate } from './negotiate.js'
+import { isTooFine, narrow, PAIR_LIMIT, wantedTraffic } from './pairs.js'
 import type { IkePolicy } from './policy.js'
+import type { Selector } from './selectors.js'
 import type { Session } from './session.js'
 import { proposalsOf, type Suite, transformsOf } from './suites.js'
 import { throughNat } from './transport-nat.js'
@@ -37,6 +36,9 @@ export interface ChildOffer {
   readonly spi: number
   readonly suites: readonly Suite[]
   readonly payloads: readonly IkePayload[]
+  /** What is asked for. */
+  readonly local: readonly Selector[]
+  readonly remote: readonly Selector[]
   /** CREATE_CHILD_SA with a key exchange of its own. */
   readonly exchange?: KeyExchange
 }
@@ -45,20 +47,34 @@ export interface ChildOffer {
 const withoutExchange = (suites: readonly Suite[]): Suite[] =>
   suites.map((suite) => ({ ...suite, keyExchange: [], additional: [] }))
 
-/** `first`: of IKE_AUTH. `traffic`: of the child that is to be made anew. */
-export function offerChild(session: Session, first: boolean, nonce?: Uint8Array, old?: Child): ChildOffer {
+/** Of CREATE_CHILD_SA. */
+export interface ChildRequest {
+  readonly nonce: Uint8Array
+  /** Of the child that is to be made anew, or of the flows that have none; absent: all flows. */
+  readonly traffic?: { readonly local: readonly Selector[]; readonly remote: readonly Selector[] }
+  /** With a value of this key exchange rather than of the one that we prefer. */
+  readonly group?: KeyExchangeName
+}
+
+/** Without a request: of IKE_AUTH. */
+export function offerChild(session: Session, request?: ChildRequest): ChildOffer {
   const { policy, context } = session
+  const first = request === undefined
+  const nonce = request?.nonce
   const spi = context.childSpi()
   const suites = first ? withoutExchange(policy.childSuites) : policy.childSuites
   const proposals = []
   for (const suite of suites)
     proposals.push(...proposalsOf(suite, policy.childProtocol, spiBytes(spi), proposals.length + 1))
-  const group = suites.find(({ keyExchange }) => keyExchange.length > 0)?.keyExchange[0]
+  const preferred = suites.find(({ keyExchange }) => keyExchange.length > 0)?.keyExchange[0]
+  const group = request?.group ?? preferred
   const exchange = group === undefined ? undefined : nodeKeyExchange(group, context.random)
-  const { local, remote } = old?.traffic ?? wantedTraffic(flowsOf(session))
+  const { local, remote } = request?.traffic ?? wantedTraffic(flowsOf(session))
   return {
     spi,
     suites,
+    local,
+    remote,
     ...(exchange === undefined ? {} : { exchange }),
     payloads: [
       ...(policy.mode === 'transport' ? [notify(NotifyType.useTransportMode)] : []),
@@ -77,7 +93,7 @@ export interface Failure {
   readonly mend: string
   /** The notify to answer with. */
   readonly notify: number
-  /** Of INVALID_KE_PAYLOAD: the group that is wanted. */
+  /** What stands in it: of INVALID_KE_PAYLOAD the group that is wanted. */
   readonly data?: Uint8Array
 }
 
@@ -104,7 +120,6 @@ export function completeChild(
   answer: readonly IkePayload[],
   nonces: IkeNonces,
   now: Instant,
-  old?: Child,
 ): Child | Failure {
   const { policy } = session
   const sa = findPayload(answer, 'SA')
@@ -117,7 +132,7 @@ export function completeChild(
           mend: 'look at the peer’s log',
           notify: NotifyType.invalidSyntax,
         }
-      : { ...refusedChild(error.type, policy), notify: error.type }
+      : { ...refusedChild(error.type, policy), notify: error.type, data: error.data }
   }
   const offered = findPayload(offer.payloads, 'SA')!.proposals
   const choice = checkChoice(sa.proposals, offered, offer.suites, policy.childProtocol, {
@@ -133,19 +148,19 @@ export function completeChild(
       mend: 'look at the peer',
       notify: NotifyType.invalidSyntax,
     }
-  const asked = old?.traffic ?? wantedTraffic(policy.flows)
   const seen = throughNat(session, asksTransport(answer), readTraffic(tsi), readTraffic(tsr))
   const { local: given, remote, originalEnds } = seen
+  const common = narrow(flowsOf(session), given, remote)
   // Of a dynamic end our address alone is ours, whatever else the peer allows.
-  const exact = session.assigned === undefined ? undefined : flowsOf(session)
-  const local = exact === undefined ? given : (narrow(exact, given, remote)?.local ?? [])
-  if (!isWithin(asked.local, local) || !isWithin(asked.remote, remote))
+  const local = session.assigned === undefined ? given : (common?.local ?? [])
+  if (common === undefined || !isWithin(offer.local, local) || !isWithin(offer.remote, remote))
     return {
       text: `the peer answers with other networks than were asked for: ${describeSelectors(given)} to ${describeSelectors(remote)}`,
       mend: 'a peer may narrow, not widen (RFC 7296 section 2.9): mend the peer',
       notify: NotifyType.tsUnacceptable,
     }
-  if (isTooFine(local, remote)) return TOO_FINE
+  const { pairs } = common
+  if (isTooFine(pairs)) return TOO_FINE
   const transport = asksTransport(answer)
   if (transport !== (policy.mode === 'transport'))
     return {
@@ -158,7 +173,7 @@ export function completeChild(
     spiIn: offer.spi,
     spiOut: spiNumber(choice.proposal.spi),
     agreed: choice.agreed,
-    traffic: { local, remote, mode: policy.mode },
+    traffic: { local, remote, pairs, mode: policy.mode },
     keys: { outbound: keys.initiator, inbound: keys.responder },
     ...(originalEnds === undefined ? {} : { originalEnds }),
     since: now,
@@ -246,10 +261,11 @@ export function answerChild(
   const common = narrow(flows, ours, theirs)
   if (common === undefined)
     return { ...noTraffic(theirs, ours, flows, policy), notify: NotifyType.tsUnacceptable }
-  if (isTooFine(common.local, common.remote)) return TOO_FINE
+  if (isTooFine(common.pairs)) return TOO_FINE
   const transport = asksTransport(request) && policy.mode === 'transport'
   if (policy.mode === 'transport' && !transport)
     return { ...wrongMode('tunnel', policy), notify: NotifyType.noProposalChosen }
+  const { local, remote, pairs, more } = common
   const spiIn = context.childSpi()
   const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, exchange?.secret)
   const child: Child = {
@@ -257,7 +273,7 @@ export function answerChild(
     spiIn,
     spiOut,
     agreed: choice.agreed,
-    traffic: { ...common, mode: policy.mode },
+    traffic: { local, remote, pairs, mode: policy.mode },
     keys: { inbound: keys.initiator, outbound: keys.responder },
     ...(originalEnds === undefined ? {} : { originalEnds }),
     since: now,
@@ -274,7 +290,8 @@ export function answerChild(
       ...(exchange === undefined
         ? []
         : [{ kind: 'KE' as const, method: KEY_EXCHANGES[group!].id, data: exchange.value }]),
-      ...trafficPayloads(common.remote, common.local),
+      ...trafficPayloads(remote, local),
+      ...(more ? [notify(NotifyType.additionalTsPossible)] : []),
     ],
   }
 }

@@ -4,8 +4,8 @@
  */
 import { hexOf } from '../../wire/field.js'
 import type { PolicySpec } from '../machine.js'
-import { policiesOf } from './children.js'
 import { flowsOf } from './configuration.js'
+import { policiesOf } from './pairs.js'
 import type { Flow, IkePolicy } from './policy.js'
 import type { Session } from './session.js'
 
@@ -97,7 +97,7 @@ const wantedBy = (session: Session): PolicySpec[] => [
 /** From an address that nobody has nothing comes. */
 const closed = (flows: readonly Flow[], where: string | undefined): PolicySpec[] =>
   flows.flatMap(({ local, remote, dynamic }) =>
-    dynamic === undefined ? policiesOf([local], [remote], [], where) : [],
+    dynamic === undefined ? policiesOf([{ local, remote }], [], where) : [],
   )
 
 /** Text that two policies of the same packets share. */

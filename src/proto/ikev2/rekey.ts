@@ -3,11 +3,18 @@
  * itself made anew, before the old ones go, and what happens where both sides begin at once.
  */
 import { type Duration, type Instant, seconds } from '../../base/index.js'
-import { KEY_EXCHANGES, nodeKeyExchange, nodeKeyExchangeAnswer, wipe } from '../../crypto/index.js'
+import {
+  KEY_EXCHANGES,
+  type KeyExchangeName,
+  nodeKeyExchange,
+  nodeKeyExchangeAnswer,
+  wipe,
+} from '../../crypto/index.js'
 import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
 import { methodsOf } from './additional.js'
 import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
 import { answerConfiguration } from './configuration.js'
+import { createChild, lower, lowestOf, NONCE_LENGTH, rekeyChild, wantedGroup } from './create-child.js'
 import { refusedAuth } from './doctor.js'
 import { answerFollowUp, awaitFollowUps, followUp, isAwaiting } from './follow-up.js'
 import { findError, findNotify, findPayload, notify } from './init.js'
@@ -15,24 +22,14 @@ import { deriveRekeyedIkeKeys, type IkeNonces } from './keys.js'
 import { meaningOf } from './meanings.js'
 import { announce, answerMobike } from './mobike.js'
 import { checkChoice, negotiate } from './negotiate.js'
-import { answerChild, completeChild, offerChild } from './negotiate-child.js'
-import { compare } from './selectors.js'
+import { answerChild } from './negotiate-child.js'
 import { REKEYED_LIMIT, type RequestHandler, type Rival, Session } from './session.js'
 import { type Agreed, PROTOCOL_IDS, proposalsOf, transformsOf } from './suites.js'
 
-const NONCE_LENGTH = 32
 /** Behind the answer that is under way. */
 const AT_ONCE: Duration = seconds(0)
 /** An exchange of ours is over by then, answered or not; then as `REKEYED_LIMIT`. */
 const RIVAL_LIMIT: Duration = seconds(240)
-
-/** Bytes are compared as numbers of one length; of two lengths the shorter is extended with nothing (RFC 7296 section 2.8.1). */
-function lower(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const length = Math.min(a.length, b.length)
-  const order = compare(a.subarray(0, length), b.subarray(0, length))
-  return order < 0 || (order === 0 && a.length < b.length) ? a : b
-}
-const lowestOf = ({ initiator, responder }: IkeNonces): Uint8Array => lower(initiator, responder)
 
 /** The handlers of an established SA. */
 export const requests: Readonly<Record<number, RequestHandler>> = {
@@ -46,95 +43,6 @@ export function keepFresh(session: Session): void {
   session.onChildSoft = (child, now) => rekeyChild(session, child, now)
   session.onChildMissing = (now) => createChild(session, now)
   session.onRekeyDue = (now) => rekeyIke(session, now)
-}
-
-// --- children ---------------------------------------------------------------------------------------------------
-
-/** A child where none stands (RFC 7296 section 1.3.1). */
-export function createChild(session: Session, now: Instant): void {
-  const nonce = session.context.random.fill(new Uint8Array(NONCE_LENGTH))
-  const offer = offerChild(session, false, nonce)
-  session.channel.send(
-    {
-      exchange: IkeExchange.createChildSa,
-      payloads: () =>
-        session.state === 'established' && session.children.size === 0 ? offer.payloads : undefined,
-      answered(answer, later) {
-        const theirs = findPayload(answer, 'Nonce')?.data
-        const nonces = { initiator: nonce, responder: theirs ?? nonce }
-        const child = completeChild(session, offer, answer, nonces, later)
-        if (!('notify' in child)) {
-          session.addChild(child, later)
-          return
-        }
-        session.tell({ kind: 'problem', text: `no child: ${child.text}`, mend: child.mend }, later)
-        session.timer('child', seconds(10), later, (at) => {
-          if (session.children.size === 0) createChild(session, at)
-        })
-      },
-      lost: (later) => session.lost(later),
-    },
-    now,
-  )
-}
-
-/** A child in the place of another; the old one goes when the new one stands. */
-export function rekeyChild(session: Session, old: Child, now: Instant): void {
-  if (old.state !== 'installed' || session.state !== 'established') return
-  old.state = 'rekeying'
-  const nonce = session.context.random.fill(new Uint8Array(NONCE_LENGTH))
-  const offer = offerChild(session, false, nonce, old)
-  const protocol = old.agreed.protocol === 'ah' ? IkeProtocol.ah : IkeProtocol.esp
-  const rekeySa: IkePayload = {
-    kind: 'N',
-    protocol,
-    spi: spiBytes(old.spiIn),
-    type: NotifyType.rekeySa,
-    data: new Uint8Array(0),
-  }
-  session.channel.send(
-    {
-      exchange: IkeExchange.createChildSa,
-      // The peer may have deleted it while this waited.
-      payloads: () => (session.children.get(old.id) === old ? [rekeySa, ...offer.payloads] : undefined),
-      answered(answer, later) {
-        const theirs = findPayload(answer, 'Nonce')?.data
-        const nonces = { initiator: nonce, responder: theirs ?? nonce }
-        const child = completeChild(session, offer, answer, nonces, later, old)
-        if ('notify' in child) {
-          old.state = 'installed'
-          session.tell({ kind: 'problem', text: `no new child: ${child.text}`, mend: child.mend }, later)
-          // RFC 7296 section 2.25: busy, or it is gone there. The old one serves until its end.
-          if (child.notify === NotifyType.childSaNotFound) session.dropChild(old, later)
-          else session.tryLater(old, later)
-          return
-        }
-        session.addChild(child, later)
-        settle(session, old, child, lowestOf(nonces), later)
-      },
-      lost: (later) => session.lost(later),
-    },
-    now,
-  )
-}
-
-/** RFC 7296 section 2.8.1: of two children made at once, the one with the lowest of the four nonces is given up. */
-function settle(session: Session, old: Child, ours: Child, lowest: Uint8Array, now: Instant): void {
-  const { rival } = old
-  if (rival === undefined || !session.children.has(rival.child.id)) {
-    old.state = 'installed'
-    session.deleteChild(old, now)
-    return
-  }
-  if (lower(lowest, rival.lowestNonce) === lowest) {
-    // Ours lost; the peer ends the old one.
-    old.state = 'old'
-    session.deleteChild(ours, now)
-    return
-  }
-  // The peer's lost, and the peer ends it. The old one is ours to end.
-  old.state = 'installed'
-  session.deleteChild(old, now)
 }
 
 function answerCreate(session: Session, request: readonly IkePayload[], now: Instant): readonly IkePayload[] {
@@ -194,7 +102,7 @@ function answerCreate(session: Session, request: readonly IkePayload[], now: Ins
 // --- the IKE SA -------------------------------------------------------------------------------------------------
 
 /** A new IKE SA with all children of this one (RFC 7296 section 2.18). */
-export function rekeyIke(session: Session, now: Instant): void {
+export function rekeyIke(session: Session, now: Instant, wanted?: KeyExchangeName): void {
   if (session.state !== 'established' || session.rekeying !== undefined) return
   const { context, policy } = session
   const { random } = context
@@ -202,7 +110,7 @@ export function rekeyIke(session: Session, now: Instant): void {
   const nonce = random.fill(new Uint8Array(NONCE_LENGTH))
   const proposals = policy.ikeSuites.flatMap((suite, i) => proposalsOf(suite, 'ike', spi, i * 2 + 1))
   // What was agreed upon before will be again.
-  const exchange = nodeKeyExchange(session.agreed.keyExchange!, random)
+  const exchange = nodeKeyExchange(wanted ?? session.agreed.keyExchange!, random)
   const rekeying: NonNullable<Session['rekeying']> = {}
   session.channel.send(
     {
@@ -229,6 +137,12 @@ export function rekeyIke(session: Session, now: Instant): void {
         const ke = findPayload(answer, 'KE')
         if (sa === undefined || theirs === undefined || ke === undefined) {
           const error = findError(answer)
+          const group = wanted === undefined ? wantedGroup(error, policy.ikeSuites) : undefined
+          if (group !== undefined && session.rekeying?.rival === undefined) {
+            session.rekeying = undefined
+            rekeyIke(session, later, group)
+            return
+          }
           const meaning =
             error === undefined ? { text: 'an answer without SA, nonce or KE' } : meaningOf(error.type)
           session.tell({ kind: 'problem', text: `no new IKE SA: ${meaning.text}` }, later)
@@ -381,6 +295,8 @@ function successor(
   next.places = session.places
   next.peerBehindNat = session.peerBehindNat
   next.user = session.user
+  next.singlePair = session.singlePair
+  next.refusedFlows = session.refusedFlows
   keepFresh(next)
   session.options.owner.adopt(next)
   return next

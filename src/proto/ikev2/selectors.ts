@@ -1,6 +1,7 @@
 /** Traffic selectors as sets (RFC 7296 section 2.9): narrowing is the part that two of them share. */
 import { type IpPrefix, ipAddressFrom } from '../../base/index.js'
 import { type IkeSelector, SelectorType } from '../../wire/ike/index.js'
+import { IpProtocol } from '../../wire/numbers.js'
 
 /** A range of addresses with a range of ports of one protocol; ICMP's type and code stand as a port. */
 export interface Selector {
@@ -33,7 +34,24 @@ export function selectorOf(wire: IkeSelector): Selector | undefined {
   if (family === undefined || compare(start, end) > 0) return undefined
   // RFC 7296 section 3.13.1: 65535 to 0 is OPAQUE, packets whose ports cannot be seen. No policy here asks for them.
   if (startPort > endPort) return undefined
-  return { family, start, end, protocol, startPort, endPort }
+  const last = lastPort(protocol, startPort, endPort)
+  return last === undefined ? undefined : { family, start, end, protocol, startPort, endPort: last }
+}
+
+/** TCP, UDP, DCCP, SCTP, UDP-Lite. */
+const WITH_PORTS: readonly number[] = [6, 17, 33, 132, 136]
+
+/**
+ * The last port that policies can tell from the others; undefined: none, as no packet of that protocol has ports. RFC 7296
+ * section 3.13.1: with any protocol all ports are meant. Of ICMP it is all, one type, or one type and code: a range that
+ * is none of these is narrowed to what stands first.
+ */
+function lastPort(protocol: number, first: number, last: number): number | undefined {
+  if (first === 0 && last === 0xffff) return last
+  if (WITH_PORTS.includes(protocol)) return last
+  if (protocol !== IpProtocol.icmp && protocol !== IpProtocol.icmpv6) return undefined
+  if (first === last) return last
+  return (first & 0xff) === 0 && last >= first + 0xff ? first + 0xff : first
 }
 
 export const wireSelector = ({

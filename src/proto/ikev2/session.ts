@@ -9,7 +9,7 @@ import { IkeExchange, type IkeHeader, type IkePayload, NotifyType } from '../../
 import type { PolicySpec, ReachedLifetime } from '../machine.js'
 import { methodsOf } from './additional.js'
 import { Channel } from './channel.js'
-import { type Carriage, type Child, pathOf, policiesOf, rekeyAfter, showSpi, spiBytes } from './children.js'
+import { type Carriage, type Child, pathOf, rekeyAfter, showSpi, spiBytes } from './children.js'
 import type { Assigned } from './configuration.js'
 import {
   type CertificateData,
@@ -28,6 +28,7 @@ import { type NatFindings, notify } from './init.js'
 import { Intermediate } from './intermediate.js'
 import { type IkeKeys, type IkeNonces, type IkeSpis, wipeIkeKeys } from './keys.js'
 import { announce, asksMapping, heedMapping, type MobikeRole } from './mobike.js'
+import { type Pair, policiesOf } from './pairs.js'
 import { foundWay, type Places, tryElsewhere } from './places.js'
 import type { IkePolicy, Ppk } from './policy.js'
 import { mixPpk } from './ppk.js'
@@ -160,6 +161,10 @@ export class Session {
   mobike: MobikeRole | undefined
   /** The peer has yet to hear where we are. */
   announcing = false
+  /** The peer takes one pair of selectors a child (RFC 7296 section 2.9: SINGLE_PAIR_REQUIRED). */
+  singlePair = false
+  /** Flows that the peer wants no child for. */
+  refusedFlows: Set<string> = new Set()
   /** Where else the two can be reached. */
   places: Places = { peer: [], told: '' }
   #movedAt: Instant
@@ -402,6 +407,7 @@ export class Session {
     }
     this.#arm(child)
     this.tell({ kind: 'child', up: true, text: describeChild(child) }, now)
+    this.missChild(now)
   }
 
   /** Takes a child out of the data path. */
@@ -414,12 +420,15 @@ export class Session {
     this.missChild(now)
   }
 
-  /** An SA that we began and that has no child makes one. */
+  /** An SA that we began makes children for flows that have none. */
   missChild(now: Instant): void {
-    if (this.children.size > 0 || this.state !== 'established' || !this.policy.initiate) return
-    // Its time was over before another stood, or the peer has ended it: an SA without a child is of no use.
+    const { size } = this.children
+    if (this.state !== 'established' || !this.policy.initiate) return
+    // Of two that both mean to begin one does.
+    if (size > 0 && (this.policy.flows.length < 2 || !this.isInitiator)) return
+    // Its time was over before another stood, the peer has ended it, or the peer's narrowing has left something out.
     this.timer('child', seconds(1), now, (at) => {
-      if (this.children.size === 0 && this.state === 'established') this.onChildMissing?.(at)
+      if (this.state === 'established') this.onChildMissing?.(at)
     })
   }
 
@@ -545,9 +554,8 @@ export class Session {
       else group.push(child)
     }
     for (const group of groups.values()) {
-      const { local, remote } = group[0]!.traffic
       const paths = group.sort((a, b) => rank(a) - rank(b)).map(({ id }) => id)
-      list.push(...policiesOf(local, remote, paths, this.policy.where))
+      list.push(...policiesOf(group[0]!.traffic.pairs, paths, this.policy.where))
     }
     return list
   }
@@ -683,8 +691,8 @@ const rank = ({ state }: Child): number => (state === 'closing' ? 2 : state === 
 const trafficTexts = new WeakMap<Child, string>()
 
 function trafficText(child: Child): string {
-  const { local, remote } = child.traffic
-  const text = trafficTexts.get(child) ?? `${local.map(formatSelector)} ${remote.map(formatSelector)}`
+  const shown = ({ local, remote }: Pair): string => `${formatSelector(local)} ${formatSelector(remote)}`
+  const text = trafficTexts.get(child) ?? `${child.traffic.pairs.map(shown)}`
   trafficTexts.set(child, text)
   return text
 }
