@@ -50,7 +50,8 @@ const ALLOWED: Readonly<Record<SessionState, readonly number[]>> = {
   authenticating: [],
   established: [IkeExchange.createChildSa, IkeExchange.ikeFollowupKe, IkeExchange.informational],
   rekeyed: [IkeExchange.informational, IkeExchange.createChildSa, IkeExchange.ikeFollowupKe],
-  closing: [IkeExchange.informational],
+  // RFC 7296 section 2.25.2: what makes something new is put off.
+  closing: [IkeExchange.informational, IkeExchange.createChildSa],
   closed: [],
 }
 
