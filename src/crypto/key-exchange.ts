@@ -90,7 +90,7 @@ export const KEY_EXCHANGES: Readonly<Record<KeyExchangeName, KeyExchangeAlgorith
   ML_KEM_768: kem('ML_KEM_768', 36, 1184, 1088, 32, 'draft-ietf-ipsecme-ikev2-mlkem'),
   ML_KEM_1024: kem('ML_KEM_1024', 37, 1568, 1568, 32, 'draft-ietf-ipsecme-ikev2-mlkem'),
   // Of the private range, as OpenIKED has it: sntrup761 and X25519, hashed together.
-  SNTRUP761X25519: kem('SNTRUP761X25519', 1033, 1190, 1071, 64, 'iked.conf(5)'),
+  SNTRUP761X25519: kem('SNTRUP761X25519', 1035, 1190, 1071, 64, 'iked.conf(5)'),
 }
 
 /** The method with a transform id; undefined where Warren has none. */

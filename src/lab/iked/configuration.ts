@@ -47,7 +47,8 @@ export async function readIkedConf(
     conf,
     viewOf(host, (line) => warnings.push(line)),
   )
-  return { conf, policies, warnings }
+  // On the lab's wire as on OpenBSD's: its iked stays on port 500 where no NAT is.
+  return { conf, policies: policies.map((policy) => ({ ...policy, keepsPort: true })), warnings }
 }
 
 /** With keys and certificates. @throws WarrenError CONFIG_* */

@@ -281,7 +281,9 @@ export class Attempt {
     const nonces = { initiator: this.#nonce, responder: nonce.data }
     const nat = findNat(payloads, spis.initiator, spis.responder, this.#local, this.#remote)
     const udp = nat.supported && (nat.here || nat.there || policy.forceUdp)
-    const to = (endpoint: Endpoint): Endpoint => (udp ? { ...endpoint, port: NAT_PORT } : endpoint)
+    // RFC 4555 section 3.3: whoever may move goes over where no NAT is, too. OpenIKED takes an SA with MOBIKE for one on 4500.
+    const floats = udp || (nat.supported && policy.mobike && policy.keepsPort !== true)
+    const to = (endpoint: Endpoint): Endpoint => (floats ? { ...endpoint, port: NAT_PORT } : endpoint)
     const session = new Session(
       {
         context: this.#context,

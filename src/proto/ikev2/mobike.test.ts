@@ -53,6 +53,18 @@ describe('MOBIKE (RFC 4555)', () => {
     assert.equal([...link.sides[0].paths.values()][0]!.carrier.kind, 'ip')
   })
 
+  test('port 4500 from IKE_AUTH on, though no NAT is there, and ESP goes as it is (section 3.3)', () => {
+    const ports = (one: Parameters<typeof pair>[0]): string[] => {
+      const { sides } = established(one, one)
+      const [a, b] = sides
+      for (const { paths } of sides) assert.equal([...paths.values()][0]!.carrier.kind, 'ip')
+      return [a, b].map(({ machine }) => formatEndpoint(machine.sessions()[0]!.remote))
+    }
+    assert.deepEqual(ports(mobike), ['192.168.1.2:4500', '192.168.1.1:4500'])
+    assert.deepEqual(ports({ mobike: false }), ['192.168.1.2:500', '192.168.1.1:500'])
+    assert.deepEqual(ports({ ...mobike, keepsPort: true }), ['192.168.1.2:500', '192.168.1.1:500'])
+  })
+
   test('again after the IKE SA was made anew, by whichever side, and while a request is under way', () => {
     const link = established({ ...mobike, ikeLifetime: seconds(60) })
     link.run(100)

@@ -29,7 +29,7 @@ const INTEGRITIES: Readonly<Record<number, string>> = {
   13: 'hmac-sha2-384',
   14: 'hmac-sha2-512',
 }
-/** Key exchange methods by IANA's number; 1033 is of the private range, as OpenIKED has it. */
+/** Key exchange methods by IANA's number; 1035 is of the private range, as OpenIKED has it. */
 export const GROUP_WORDS: Readonly<Record<number, string>> = {
   0: 'none',
   2: 'modp1024',
@@ -47,7 +47,7 @@ export const GROUP_WORDS: Readonly<Record<number, string>> = {
   35: 'mlkem512',
   36: 'mlkem768',
   37: 'mlkem1024',
-  1033: 'sntrup761x25519',
+  1035: 'sntrup761x25519',
 }
 const PRFS: Readonly<Record<number, string>> = {
   1: 'hmac-md5',

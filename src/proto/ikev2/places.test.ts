@@ -143,7 +143,7 @@ describe('a way that is dead (RFC 4555 section 3.10)', () => {
     link.run(13)
     link.fault = (datagram) => [{ delayMs: 5, datagram }]
     link.run(30)
-    assert.equal(formatEndpoint(b.machine.sessions()[0]!.remote), '192.168.1.1:500')
+    assert.equal(formatEndpoint(b.machine.sessions()[0]!.remote), '192.168.1.1:4500')
     assert.deepEqual([spisOf(a), spisOf(b)], [before, before])
   })
 

@@ -106,6 +106,8 @@ export interface IkePolicy {
   readonly deadPeerAfter?: Duration
   /** MOBIKE is offered (RFC 4555). */
   readonly mobike: boolean
+  /** Port 4500 only where there is a NAT, as without MOBIKE: iked(8) of OpenBSD does not offer it as an initiator. */
+  readonly keepsPort?: boolean
   /** Larger messages go in fragments (RFC 7383), where the peer takes them. */
   readonly fragmentation: boolean
   /** Always in UDP, as if there were a NAT. */

@@ -153,7 +153,7 @@ export const integNames: CodeTable = {
   14: 'AUTH_HMAC_SHA2_512_256',
 }
 
-/** Key exchange methods; 1033 is of the private range, as OpenIKED has it. */
+/** Key exchange methods; 1035 is of the private range, as OpenIKED has it. */
 export const keyExchangeNames: CodeTable = {
   0: 'NONE',
   1: 'MODP_768',
@@ -181,7 +181,7 @@ export const keyExchangeNames: CodeTable = {
   35: 'ML_KEM_512',
   36: 'ML_KEM_768',
   37: 'ML_KEM_1024',
-  1033: 'SNTRUP761X25519',
+  1035: 'SNTRUP761X25519',
 }
 
 export const esnNames: CodeTable = { 0: 'no extended sequence numbers', 1: 'extended sequence numbers' }
