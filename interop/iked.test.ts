@@ -153,7 +153,7 @@ describe('OpenIKED at the other end', { skip: NEEDS, timeout: 300_000 }, () => {
         ],
       })
       await w.logged(
-        role === 'initiator' ? /NO_PROPOSAL_CHOSEN/ : /the peer offers enc aes-128-gcm, we accept/,
+        role === 'initiator' ? /NO_PROPOSAL_CHOSEN/ : /no proposal chosen: enc: found aes-128-gcm/,
       )
       assert.equal(await pair.iked.kernelSas(), 0)
     })

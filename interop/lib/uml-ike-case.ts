@@ -124,11 +124,12 @@ export async function pings(
     assert.ok(now[i] - before[i] >= least, `${now[i] - before[i]} of ${least} packets were protected`)
 }
 
-/** A ping that goes on meanwhile; not one may be lost. */
+/** A ping that goes on meanwhile; not one may be lost, or so many. */
 export async function underPing(
   host: UmlIkeNet,
   warren: WarrenIke,
   work: () => Promise<void>,
+  mayBeLost = 0,
   { near, far }: Inside = INSIDE[4],
 ): Promise<void> {
   const ping = Daemon.start(host.w, ['ping', '-i', '0.02', '-I', near, far])
@@ -142,7 +143,7 @@ export async function underPing(
     const last = Math.max(...seen)
     // Those behind the last answer may still have been on their way.
     const lost = Array.from({ length: last }, (_, i) => i + 1).filter((number) => !seen.has(number))
-    assert.deepEqual(lost, [], `of ${last}; ${lost.length === 0 ? '' : await warren.logs()}`)
+    if (lost.length > mayBeLost) assert.fail(`of ${last} lost: ${lost.join()}\n${await warren.logs()}`)
   } finally {
     await ping.stop()
   }
