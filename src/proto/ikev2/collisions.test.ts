@@ -93,3 +93,15 @@ for (const [asked, answers] of ROWS)
       assert.equal(answerOf(ask(stage, asked)), expected)
       goesOn(stage)
     })
+
+test('the peer says "rekey IKE" to one that makes a first child: TEMPORARY_FAILURE', () => {
+  const stage = scene()
+  const { raw, link, target } = stage
+  raw.establish(link.now)
+  const session = target.machine.sessions().find(({ remote }) => remote.address.equals(raw.address))!
+  ask(stage, 'close child')
+  session.onChildMissing!(link.now)
+  target.drain()
+  assert.equal(answerOf(ask(stage, 'rekey IKE')), TEMPORARY)
+  goesOn(stage)
+})

@@ -61,9 +61,13 @@ function ask(session: Session, wish: Wish, now: Instant, group?: KeyExchangeName
   session.channel.send(
     {
       exchange: IkeExchange.createChildSa,
-      payloads: () =>
-        session.state === 'established' && wish.isWanted() ? [...wish.before, ...offer.payloads] : undefined,
+      payloads() {
+        if (session.state !== 'established' || !wish.isWanted()) return undefined
+        session.isMakingChild = true
+        return [...wish.before, ...offer.payloads]
+      },
       answered(answer, later) {
+        session.isMakingChild = false
         const theirs = findPayload(answer, 'Nonce')?.data
         const nonces = { initiator: nonce, responder: theirs ?? nonce }
         const child = completeChild(session, offer, answer, nonces, later)

@@ -211,8 +211,10 @@ function answerRekeyIke(
   // One rival is all that an exchange of ours can have.
   if (session.rekeying?.rival !== undefined) return [notify(NotifyType.temporaryFailure)]
   // RFC 7296 section 2.25.2: children under way would be lost.
-  if ([...session.children.values()].some(({ state }) => state === 'rekeying' || state === 'closing'))
-    return [notify(NotifyType.temporaryFailure)]
+  const isBusy = [...session.children.values()].some(
+    ({ state }) => state === 'rekeying' || state === 'closing',
+  )
+  if (isBusy || session.isMakingChild) return [notify(NotifyType.temporaryFailure)]
   const choice = negotiate(sa.proposals, policy.ikeSuites, 'ike', {
     spiLength: 8,
     ...(ke === undefined ? {} : { preferredKeyExchange: ke.method }),

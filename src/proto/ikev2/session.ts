@@ -162,6 +162,8 @@ export class Session {
   mobike: MobikeRole | undefined
   /** The peer has yet to hear where we are. */
   announcing = false
+  /** A request of ours for a child is under way. */
+  isMakingChild = false
   /** The peer takes one pair of selectors a child (RFC 7296 section 2.9: SINGLE_PAIR_REQUIRED). */
   singlePair = false
   /** Flows that the peer wants no child for. */
