@@ -111,11 +111,11 @@ secrets {
   async function near(
     mode: 'active' | 'passive',
     one: Omit<Case, 'name'>,
-    { local = WARREN.outer[one.outer ?? 4], namespace = host.w, rest = '' } = {},
+    { local, namespace = host.w, rest = '' }: { local?: string; namespace?: string; rest?: string } = {},
   ): Promise<WarrenIke> {
     const { outer = 4, inside = INSIDE[4], suite = GCM } = one
     warren = await WarrenIke.start(host, namespace, {
-      text: `ikev2 "t" ${mode} ${one.mode ?? ''} esp from ${inside.near} to ${inside.far} local ${local} peer ${PEER.outer[outer]} \\
+      text: `ikev2 "t" ${mode} ${one.mode ?? ''} esp from ${inside.near} to ${inside.far} local ${local ?? WARREN.outer[outer]} peer ${PEER.outer[outer]} \\
   ${suite[0]} srcid near.example.com dstid far.example.com ${rest} psk "${SECRET}"`,
       folder: warrenFolder(host, String(++count)),
       peerLog: () => charon.log(),
