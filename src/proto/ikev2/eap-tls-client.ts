@@ -61,7 +61,7 @@ export class EapTlsClient implements EapClient {
       return this.#end({
         kind: 'failed',
         reason: 'EAP: TLS: success without the commitment of RFC 9190',
-        mend: 'let the server speak TLS 1.2: its TLS 1.3 is older than RFC 9190 (strongSwan before 5.9.10)',
+        mend: 'let the server speak TLS 1.2: its TLS 1.3 is older than RFC 9190 (strongSwan 5.9.8)',
       })
     // It has said something behind its promise, or broken off.
     if (talk.failure !== undefined) return this.#end(broken(`TLS: ${talk.failure}`))
