@@ -68,7 +68,6 @@ describe('OpenIKED at the other end', { skip: NEEDS, timeout: 300_000 }, () => {
       const w = await pair.warren(article(ours, '192.168.1.1', '192.168.1.2', ARTICLE_6))
       if (role === 'responder') await iked.start(article(theirs, '192.168.1.2', '192.168.1.1', ARTICLE_6))
       await w.established()
-      await iked.until(/sa_state: VALID -> ESTABLISHED/)
       await iked.mixFamilies()
       for (const inside of ARTICLE_INSIDE) await pings(host, w, inside)
     })

@@ -23,25 +23,35 @@ export async function until<T>(
   throw new Error(`${what} did not come about\n${await log()}`)
 }
 
+/** What is to be known of the other end. */
+export interface PeerView {
+  /** Shown when something does not come about. */
+  readonly peerLog: () => Promise<string>
+  /** Resolves when its SAs are in its kernel: a responder has its own before that. */
+  readonly peerUp?: () => Promise<unknown>
+}
+
 /** `warren up iked.conf` with what is asked of it here. */
 export class WarrenIke {
   readonly process: WarrenProcess
   readonly #peerLog: () => Promise<string>
+  readonly #peerUp: () => Promise<unknown>
 
-  private constructor(process: WarrenProcess, peerLog: () => Promise<string>) {
+  private constructor(process: WarrenProcess, { peerLog, peerUp = async () => {} }: PeerView) {
     this.process = process
     this.#peerLog = peerLog
+    this.#peerUp = peerUp
   }
 
   /** `folder`: where iked.conf and the folder `iked` of keys are; `peerLog` is shown when something does not come about. */
   static async start(
     host: UmlIkeNet,
     namespace: string,
-    { text, folder, peerLog }: { text: string; folder: string; peerLog: () => Promise<string> },
+    { text, folder, ...peer }: { readonly text: string; readonly folder: string } & PeerView,
   ): Promise<WarrenIke> {
     const file = join(folder, 'iked.conf')
     writeFileSync(file, `${text}\n`, { mode: 0o600 })
-    return new WarrenIke(await startWarren(host.net, namespace, [file]), peerLog)
+    return new WarrenIke(await startWarren(host.net, namespace, [file]), peer)
   }
 
   async status(): Promise<DaemonStatus> {
@@ -63,10 +73,12 @@ export class WarrenIke {
   }
 
   /** The IKE SA that stands, once it has `children` of them. */
-  established(children = 1): Promise<IkeSaStatus> {
-    return this.until('an IKE SA with its children', async () =>
-      (await this.sas()).find((sa) => sa.state === 'established' && sa.children.length >= children),
+  async established(children = 1): Promise<IkeSaStatus> {
+    const sa = await this.until('an IKE SA with its children', async () =>
+      (await this.sas()).find((one) => one.state === 'established' && one.children.length >= children),
     )
+    await this.#peerUp()
+    return sa
   }
 
   logged(pattern: RegExp): Promise<string> {

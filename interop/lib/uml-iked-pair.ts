@@ -84,6 +84,7 @@ export class IkedPair {
       text,
       folder,
       peerLog: () => this.iked.log(),
+      peerUp: () => this.iked.until(/sa_state: .* -> ESTABLISHED/),
     })
     return this.#warren
   }
