@@ -31,7 +31,7 @@ const turned = (datagram: Datagram): Datagram => {
 }
 
 /** A host with an address and a network of its own. */
-function join(to: Side, host: number, network = `10.0.${host}.0/24`): Side {
+function join(to: Side, host: number, network = `10.0.${host}.0/24`, seed = host): Side {
   const side = new Side({
     policies: [
       policyOf(2, {
@@ -40,7 +40,7 @@ function join(to: Side, host: number, network = `10.0.${host}.0/24`): Side {
         flows: [{ local: selectorOfPrefix(IpPrefix.parse(network)!), remote: inside }],
       }),
     ],
-    random: new SeededRandom(host),
+    random: new SeededRandom(seed),
   })
   side.machine.start(NOW)
   exchange(side, to)
@@ -74,7 +74,7 @@ test('each SA adds its policies and takes them along when it goes; the others st
   assert.deepEqual(shown(to.policies), ['in 10,0,2,0 1', 'out 172,16,1,0 1'])
 })
 
-test('SAs for the same packets share a policy, in the order in which they came', () => {
+test('SAs for the same packets share a policy, in the order in which their peers came', () => {
   const to = gateway()
   join(to, 1, '10.9.0.0/16')
   const [only] = to.policies[0]!.paths
@@ -82,6 +82,17 @@ test('SAs for the same packets share a policy, in the order in which they came',
   assert.equal(to.policies.length, 2)
   assert.equal(to.policies[0]!.paths.length, 2)
   assert.equal(to.policies[0]!.paths[0], only)
+})
+
+test('of one peer the newest SA is used first, also where it says no INITIAL_CONTACT', () => {
+  const to = gateway()
+  // As if it had not been said.
+  to.machine.initialContact = () => {}
+  join(to, 1)
+  join(to, 1, '10.0.1.0/24', 7)
+  const [older, newer] = to.machine.sessions().map(({ children }) => [...children.values()][0]!.id)
+  assert.equal(to.policies.length, 2)
+  for (const { paths } of to.policies) assert.deepEqual(paths, [newer, older])
 })
 
 test('an IKE SA that takes over keeps the policies of its children', () => {

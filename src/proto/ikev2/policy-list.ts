@@ -5,6 +5,7 @@
 import { hexOf } from '../../wire/field.js'
 import type { PolicySpec } from '../machine.js'
 import { flowsOf } from './configuration.js'
+import { formatIdentity } from './identity.js'
 import { policiesOf } from './pairs.js'
 import type { Flow, IkePolicy } from './policy.js'
 import type { Session } from './session.js'
@@ -74,9 +75,20 @@ export class PolicyBook {
   }
 }
 
-/** The paths of all of its sessions, in the order in which they came. True: they are others than before. */
+/**
+ * The paths of all of its sessions, in the order in which their peers came. Of one peer the newest is first: one that began anew
+ * and says no INITIAL_CONTACT (RFC 7296 section 2.4) has that alone, and the older ones lead nowhere until they are found dead.
+ * True: they are others than before.
+ */
 function join(entry: Entry, spec: PolicySpec): boolean {
-  const paths = union(entry.bySession.values())
+  const byPeer = new Map<string, (readonly string[])[]>()
+  for (const [{ peerId }, paths] of entry.bySession) {
+    const peer = peerId === undefined ? '' : formatIdentity(peerId)
+    const lists = byPeer.get(peer)
+    if (lists === undefined) byPeer.set(peer, [paths])
+    else lists.unshift(paths)
+  }
+  const paths = union([...byPeer.values()].flat())
   const before = entry.spec
   const same =
     before.where === spec.where &&
