@@ -81,8 +81,12 @@ describe('OpenIKED at the other end', { skip: NEEDS, timeout: 300_000 }, () => {
       await pings(pair.host, w)
     })
 
-  for (const type of ['ecdsa256', 'ecdsa384', 'ecdsa521'])
-    for (const role of ROLES)
+  for (const [type, roles] of [
+    ['ecdsa256', ROLES],
+    ['ecdsa384', ['initiator']],
+    ['ecdsa521', ['responder']],
+  ] as const)
+    for (const role of roles)
       test(`public keys, ${type}, known by name, Warren is the ${role}`, async () => {
         const folders = pair.folders()
         exchangeKeys(type, folders, [`fqdn/${NAMES[0]}`, `fqdn/${NAMES[1]}`])

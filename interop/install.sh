@@ -6,7 +6,7 @@ set -eu
 packages=(iproute2 iputils-ping iperf3 nftables procps python3 tcpdump tshark user-mode-linux kmod ethtool)
 if [ "${1:-}" = peers ] || [ "${CI:-}" = true ]; then
   packages+=(openvpn tinc openssh-server openssh-client openssl charon-systemd strongswan-swanctl
-    libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins)
+    libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins openiked)
 fi
 missing=()
 for package in "${packages[@]}"; do

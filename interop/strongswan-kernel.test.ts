@@ -20,6 +20,8 @@ interface Case {
   /** strongSwan says that there is a NAT. */
   readonly encap?: boolean
   readonly stream?: boolean
+  /** Both unless said. */
+  readonly role?: 'initiator' | 'responder'
   /** Algorithms: iked.conf's, and strongSwan's for IKE and ESP. */
   readonly suite?: readonly [string, string, string]
 }
@@ -43,8 +45,8 @@ const CASES: readonly Case[] = [
   { name: 'in UDP, tunnel mode', encap: true, stream: true },
   { name: 'in UDP, transport mode', encap: true, mode: 'transport', inside: ENDS },
   { name: 'protocol 50, IPv6 in IPv6', outer: 6, inside: INSIDE[6] },
-  { name: 'protocol 50, IPv6 in IPv4', inside: INSIDE[6] },
-  { name: 'protocol 50, IPv4 in IPv6', outer: 6 },
+  { name: 'protocol 50, IPv6 in IPv4', inside: INSIDE[6], role: 'initiator' },
+  { name: 'protocol 50, IPv4 in IPv6', outer: 6, role: 'responder' },
 ]
 
 describe('strongSwan with the kernel’s ESP', { skip: NEEDS, timeout: 300_000 }, () => {
@@ -124,7 +126,7 @@ secrets {
   }
 
   for (const role of ['initiator', 'responder'] as const)
-    for (const one of CASES)
+    for (const one of CASES.filter((each) => (each.role ?? role) === role))
       test(`${one.name}, Warren is the ${role}`, async () => {
         await far(one)
         const w = await near(role === 'initiator' ? 'active' : 'passive', one)
