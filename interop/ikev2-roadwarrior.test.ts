@@ -116,6 +116,9 @@ describe('IKEv2 with strongSwan: addresses for clients', { skip: NEEDS }, () => 
           [world.a, here],
           [world.b, there],
         ])
+      // No source is named, and the address is not the kernel's first choice by itself.
+      for (const there of ['10.1.2.1', 'fd02::1'])
+        assert.match(world.net.run(world.a, `ping -c 3 -i 0.2 -W 2 ${there}`), /3 received/)
       await peer.daemon.stop()
       await until(
         'no lo1',

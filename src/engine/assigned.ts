@@ -11,7 +11,7 @@ type AssignedNews = IkeNews & { readonly kind: 'assigned' }
 
 interface Standing {
   readonly address: InterfaceAddress
-  readonly holder: AddressHolder
+  readonly holders: readonly AddressHolder[]
   /** The interface, where it was made for it. */
   readonly made: HostInterface | undefined
   /** SAs that have it. One that begins anew gets it before the old one has ended. */
@@ -63,20 +63,26 @@ export class AssignedAddresses {
   }
 
   #add(address: IpAddress, name: string | undefined): void {
-    const standing = this.#standing.get(`${address}`)
-    if (standing !== undefined) {
-      standing.users++
+    const before = this.#standing.get(`${address}`)
+    if (before !== undefined) {
+      before.users++
       return
     }
     const whole = { address, prefixLength: 8 * address.bytes.length }
     const { holder, made } = this.#holder(name)
+    const own = this.#own()
+    // RFC 6724 section 5, rule 5: of IPv6 the source is one of the interface that leads there, and that is the tunnel's.
+    const holders: AddressHolder[] = [holder]
+    if (address.family === 6 && own !== undefined && name !== undefined && name !== own.name)
+      holders.unshift(holderOf(own))
+    const standing: Standing = { address: whole, holders, made, users: 1 }
+    this.#standing.set(`${address}`, standing)
     try {
-      holder.addAddress(whole)
+      for (const one of holders) one.addAddress(whole)
     } catch (error) {
-      this.#giveBack(made)
+      this.#remove(address)
       throw error
     }
-    this.#standing.set(`${address}`, { address: whole, holder, made, users: 1 })
   }
 
   #remove(address: IpAddress): void {
@@ -85,7 +91,7 @@ export class AssignedAddresses {
     if (standing === undefined || --standing.users > 0) return
     this.#standing.delete(key)
     try {
-      standing.holder.removeAddress(standing.address)
+      for (const holder of standing.holders) holder.removeAddress(standing.address)
     } finally {
       this.#giveBack(standing.made)
     }

@@ -31,6 +31,17 @@ test('what was lent is known until it is taken back', () => {
   assert.deepEqual(journal, ['+7 enc0', '-7 enc0'])
 })
 
+test('one address on two interfaces is lent until both are taken back', () => {
+  const { journal, lent } = setUp()
+  lent.add(7, 'enc0', address)
+  lent.add(8, 'lo1', address)
+  lent.remove(7, 'enc0', address)
+  assert.equal(lent.has(address.address), true)
+  lent.remove(8, 'lo1', address)
+  assert.equal(lent.has(address.address), false)
+  assert.deepEqual(journal, ['+7 enc0', '+8 lo1', '-7 enc0', '-8 lo1'])
+})
+
 test('an address that stands by another’s hand is left there', () => {
   const { journal, lent } = setUp({ add: Errno.EEXIST })
   lent.add(7, 'lo1', address)

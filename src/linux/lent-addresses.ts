@@ -12,8 +12,8 @@ const GONE: readonly string[] = [codeOf(Errno.EADDRNOTAVAIL), codeOf(Errno.ENODE
 
 export class LentAddresses {
   readonly #routes: () => Addresses
-  /** By address: the interface. */
-  readonly #lent = new Map<string, number>()
+  /** By address: the interfaces. */
+  readonly #lent = new Map<string, Set<number>>()
 
   constructor(routes: () => Addresses) {
     this.#routes = routes
@@ -32,13 +32,17 @@ export class LentAddresses {
       if (error instanceof WarrenError && error.code === STANDS) return
       throw error
     }
-    this.#lent.set(`${address.address}`, index)
+    const key = `${address.address}`
+    const on = this.#lent.get(key)
+    if (on === undefined) this.#lent.set(key, new Set([index]))
+    else on.add(index)
   }
 
   remove(index: number, name: string, address: InterfaceAddress): void {
     const key = `${address.address}`
-    if (this.#lent.get(key) !== index) return
-    this.#lent.delete(key)
+    const on = this.#lent.get(key)
+    if (on?.delete(index) !== true) return
+    if (on.size === 0) this.#lent.delete(key)
     try {
       this.#routes().deleteAddress(index, name, address)
     } catch (error) {
