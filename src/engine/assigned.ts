@@ -98,7 +98,7 @@ export class AssignedAddresses {
   }
 
   /** The interface that the policy names: the tunnel's own, one that is there, or one that is made. */
-  #holder(name: string | undefined): Pick<Standing, 'holder' | 'made'> {
+  #holder(name: string | undefined): Pick<Standing, 'made'> & { readonly holder: AddressHolder } {
     const own = this.#own()
     if (own !== undefined && (name === undefined || name === own.name))
       return { holder: holderOf(own), made: undefined }
