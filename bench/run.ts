@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   crypto: () => import('./crypto.js'),
   dump: () => import('./dump.js'),
   offload: () => import('./offload.js'),
+  ikev2: () => import('./ikev2.js'),
   throughput: () => import('./throughput.js'),
 }
 
