@@ -66,9 +66,21 @@ export function pairHosts(prefix: string): PeerHosts {
   return hosts
 }
 
-export async function warrenEnd(hosts: PeerHosts, begins: boolean, rest = ''): Promise<WarrenProcess> {
+/** `waits`: host a does not begin. */
+export async function warrenEnd(
+  hosts: PeerHosts,
+  begins: boolean,
+  rest = '',
+  waits = false,
+): Promise<WarrenProcess> {
   const { namespace } = begins ? hosts.a : hosts.b
-  return startWarren(hosts.net, namespace, [ikedConf(hosts, begins ? 'a' : 'b', policyConf(begins, rest))])
+  return startWarren(hosts.net, namespace, [
+    ikedConf(
+      hosts,
+      begins ? 'a' : 'b',
+      waits ? policyConf(begins, rest).replace('active', 'passive') : policyConf(begins, rest),
+    ),
+  ])
 }
 
 /** Where it begins, it does so when it is told to. */

@@ -157,3 +157,22 @@ test('an interface that was down, or another address: the kernel is told anew, o
   await turn()
   assert.equal(applied.length, 3)
 })
+
+test('the same policies with other paths behind them leave the kernel alone; another policy does not', async () => {
+  const { gate: made, applied } = gate()
+  made.replace([policy('require', 'a')])
+  made.replace([policy('require', 'a', 'b')])
+  await turn()
+  assert.equal(applied.length, 1)
+  assert.deepEqual(made.policies[0]?.paths, ['a', 'b'])
+  const wider = {
+    ...policy('require', 'a'),
+    destination: { address: Uint8Array.of(10, 0, 0, 0), length: 16 },
+  }
+  made.replace([wider])
+  assert.equal(applied.length, 2)
+  made.replace([policy('deny')])
+  assert.equal(applied.length, 3)
+  made.replace([])
+  assert.equal(applied.length, 4)
+})

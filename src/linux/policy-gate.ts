@@ -21,7 +21,8 @@ export class PolicyGate {
   #network = ''
   /** Where anybody may speak to us in clear. */
   #ports: readonly CarrierPorts[] = []
-  #applied = ''
+  /** What stands; undefined: nothing yet. */
+  #applied: string | undefined
   #following = false
   #ended = false
   readonly #log: (line: string) => void
@@ -53,6 +54,11 @@ export class PolicyGate {
   replace(policies: readonly PolicySpec[]): void {
     const before = this.#policies
     this.#policies = policies
+    // Most changes are of paths behind policies that stand, which the kernel knows nothing of.
+    if (this.#applied !== undefined && sameForKernel(before, policies)) {
+      this.#follow()
+      return
+    }
     try {
       this.#apply()
     } catch (error) {
@@ -151,6 +157,14 @@ export class PolicyGate {
     return carriers
   }
 }
+
+/** Whether two lists say the same in the same order, whatever paths are behind them. */
+function sameForKernel(a: readonly PolicySpec[], b: readonly PolicySpec[]): boolean {
+  return a.length === b.length && a.every((one, i) => one === b[i] || textOf(one) === textOf(b[i]!))
+}
+
+const textOf = ({ paths: _paths, source, destination, ...rest }: PolicySpec): string =>
+  `${source.address}/${source.length} ${destination.address}/${destination.length} ${JSON.stringify(rest)}`
 
 const hasLeftovers = ({ socket }: RouteNetlink): boolean =>
   ([4, 6] as const).some((family) => listRules(socket, family).length > 0)

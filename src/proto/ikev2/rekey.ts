@@ -359,7 +359,8 @@ function handOver(session: Session, next: Session, now: Instant): void {
     if (state !== 'rekeying' && state !== 'closing') continue
     child.state = 'installed'
     if (state === 'closing') next.deleteChild(child, now)
-    else next.tryLater(child, now)
+    // At once: it may have come to its soft limit, and its hard one is not far.
+    else next.onChildSoft?.(child, now)
   }
   session.timer('rekeyed', REKEYED_LIMIT, now, (at) => session.close('the peer did not end it', false, at))
 }
