@@ -99,7 +99,12 @@ secrets {
     }
 
     test(`${beginner} begins: x25519 and ML-KEM-768; packets go both ways, before and after new keys`, async () => {
-      const { peer, own } = await meet('addke1 mlkem768', `${BASE}-ke1_mlkem768`)
+      const { peer, own } = await meet(
+        'addke1 mlkem768',
+        `${BASE}-ke1_mlkem768`,
+        'group curve25519 addke1 mlkem768',
+        'aes256gcm16-x25519-ke1_mlkem768-noesn',
+      )
       const first = await established(own)
       assert.match(first.algorithms, /CURVE25519, ML_KEM_768/)
       pings(net, ends())
@@ -114,6 +119,19 @@ secrets {
         () => `${own.log()}\n${peer.daemon.log}`,
       )
       assert.match(next.algorithms, /CURVE25519, ML_KEM_768/)
+      pings(net, ends())
+      await peer.swanctl('--rekey', '--child', 'tunnel')
+      const renewed = await until(
+        'another child',
+        async () => {
+          const { children } = await established(own)
+          return children.length === 1 && children[0]!.spiIn !== first.children[0]!.spiIn && children[0]
+        },
+        () => `${own.log()}\n${peer.daemon.log}`,
+      )
+      // The first child has no key exchange of its own (RFC 7296 section 1.2); those that follow have all.
+      assert.match(renewed.algorithms, /CURVE25519, ML_KEM_768/)
+      await peer.daemon.until(/selected proposal: ESP:\S*KE1_ML_KEM_768/)
       pings(net, ends())
     })
 

@@ -27,6 +27,13 @@ export interface ChildTraffic {
   readonly mode: 'tunnel' | 'transport'
 }
 
+/** A child that the peer makes in the place of one that we make anew as well. */
+export interface RivalChild {
+  /** Absent: its additional key exchanges are under way. */
+  readonly child?: Child
+  readonly lowestNonce: Uint8Array
+}
+
 /** A child that stands, or one under way. */
 export interface Child {
   /** Of its path. */
@@ -37,13 +44,15 @@ export interface Child {
   readonly agreed: Agreed
   readonly traffic: ChildTraffic
   readonly keys: { readonly inbound: ChildKeys; readonly outbound: ChildKeys }
+  /** There are additional key exchanges to be made (RFC 9370): gives it with keys of all of their secrets. */
+  readonly complete?: (secrets: readonly Uint8Array[]) => Child
   readonly since: Instant
   /** `old`: another has taken its place and its end is under way. */
   state: 'installed' | 'rekeying' | 'old' | 'closing'
   /** Transport mode through a NAT: the addresses that the peer makes checksums of. */
   readonly originalEnds?: OriginalEnds
   /** What the peer's request to rekey it at the same time has made (RFC 7296 section 2.8.1). */
-  rival?: { readonly child: Child; readonly lowestNonce: Uint8Array }
+  rival?: RivalChild | undefined
   /** When it is to be made anew, and when it ends. */
   softAt?: Instant | undefined
   hardAt?: Instant

@@ -13,6 +13,7 @@ import {
 } from '../../wire/ike/index.js'
 import { type Child, spiBytes } from './children.js'
 import { flowsOf } from './configuration.js'
+import { followUp } from './follow-up.js'
 import { findPayload } from './init.js'
 import type { IkeNonces } from './keys.js'
 import { type ChildRequest, completeChild, type Failure, offerChild } from './negotiate-child.js'
@@ -50,6 +51,8 @@ interface Wish {
   /** Asked when its turn has come. */
   isWanted(): boolean
   made(child: Child, nonces: IkeNonces, now: Instant): void
+  /** It is given up before its additional key exchanges are made. */
+  isLost?(nonces: IkeNonces, now: Instant): boolean
   refused(failure: Failure, now: Instant): void
 }
 
@@ -72,7 +75,24 @@ function ask(session: Session, wish: Wish, now: Instant, group?: KeyExchangeName
         const nonces = { initiator: nonce, responder: theirs ?? nonce }
         const child = completeChild(session, offer, answer, nonces, later)
         if (!('notify' in child)) {
-          wish.made(child, nonces, later)
+          const { complete } = child
+          if (complete === undefined) {
+            wish.made(child, nonces, later)
+            return
+          }
+          if (wish.isLost?.(nonces, later) === true) return
+          session.isMakingChild = true
+          const outcome = {
+            done(secrets: readonly Uint8Array[], at: Instant) {
+              session.isMakingChild = false
+              wish.made(complete(secrets), nonces, at)
+            },
+            failed(text: string, at: Instant) {
+              session.isMakingChild = false
+              wish.refused({ text, mend: 'look at the peer’s log', notify: NotifyType.invalidSyntax }, at)
+            },
+          }
+          followUp(session, child.agreed, answer, outcome, later)
           return
         }
         const { notify: type, data = new Uint8Array(0) } = child
@@ -155,6 +175,14 @@ export function rekeyChild(session: Session, old: Child, now: Instant): void {
       before: [rekeySa],
       // The peer may have deleted it while this waited.
       isWanted: () => session.children.get(old.id) === old,
+      isLost(nonces, later) {
+        const lowest = lowestOf(nonces)
+        if (old.rival === undefined || lower(lowest, old.rival.lowestNonce) !== lowest) return false
+        // Nothing is made of it yet that would have to be ended; the peer's goes on.
+        old.state = 'installed'
+        if (old.rival.child === undefined) session.tryLater(old, later)
+        return true
+      },
       made(child, nonces, later) {
         session.addChild(child, later)
         settle(session, old, child, lowestOf(nonces), later)
@@ -174,15 +202,17 @@ export function rekeyChild(session: Session, old: Child, now: Instant): void {
 /** RFC 7296 section 2.8.1: of two children made at once, the one with the lowest of the four nonces is given up. */
 function settle(session: Session, old: Child, ours: Child, lowest: Uint8Array, now: Instant): void {
   const { rival } = old
-  if (rival === undefined || !session.children.has(rival.child.id)) {
+  const isGone = rival?.child !== undefined && !session.children.has(rival.child.id)
+  if (rival === undefined || isGone) {
     old.state = 'installed'
     session.deleteChild(old, now)
     return
   }
   if (lower(lowest, rival.lowestNonce) === lowest) {
-    // Ours lost; the peer ends the old one.
-    old.state = 'old'
+    // Ours lost; the peer ends the old one, which serves while its own is still under way.
+    old.state = rival.child === undefined ? 'installed' : 'old'
     session.deleteChild(ours, now)
+    if (rival.child === undefined) session.tryLater(old, now)
     return
   }
   // The peer's lost, and the peer ends it. The old one is ours to end.

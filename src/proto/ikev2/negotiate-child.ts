@@ -9,6 +9,7 @@ import {
   nodeKeyExchangeAnswer,
 } from '../../crypto/index.js'
 import { type IkePayload, NotifyType } from '../../wire/ike/index.js'
+import { methodsOf } from './additional.js'
 import {
   asksTransport,
   CHILD_LIMIT,
@@ -28,7 +29,7 @@ import { isTooFine, narrow, PAIR_LIMIT, wantedTraffic } from './pairs.js'
 import type { IkePolicy } from './policy.js'
 import type { Selector } from './selectors.js'
 import type { Session } from './session.js'
-import { proposalsOf, type Suite, transformsOf } from './suites.js'
+import { type Agreed, proposalsOf, type Suite, transformsOf } from './suites.js'
 import { throughNat } from './transport-nat.js'
 
 /** Our half of a child under way. */
@@ -167,8 +168,9 @@ export function completeChild(
       ...wrongMode(transport ? 'transport' : 'tunnel', policy),
       notify: NotifyType.noProposalChosen,
     }
-  const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, secret)
-  return {
+  const derive = keysOf(session, choice.agreed, nonces, secret)
+  const keys = derive([])
+  const child: Child = {
     id: session.nextChildId(),
     spiIn: offer.spi,
     spiOut: spiNumber(choice.proposal.spi),
@@ -179,6 +181,27 @@ export function completeChild(
     since: now,
     state: 'installed',
   }
+  return completing(child, (secrets) => {
+    const { initiator, responder } = derive(secrets)
+    return { outbound: initiator, inbound: responder }
+  })
+}
+
+/** Keys of a child, with the secrets of what follows (RFC 9370 section 2.2.4). SK_d is the one of now. */
+function keysOf(
+  session: Session,
+  agreed: Agreed,
+  nonces: IkeNonces,
+  secret: Uint8Array | undefined,
+): (additional: readonly Uint8Array[]) => ReturnType<typeof deriveChildKeys> {
+  return (additional) =>
+    deriveChildKeys(session.agreed.prf!, session.keys.d, agreed, nonces, secret, additional)
+}
+
+function completing(child: Child, keys: (secrets: readonly Uint8Array[]) => Child['keys']): Child {
+  return methodsOf(child.agreed).length === 0
+    ? child
+    : { ...child, complete: (secrets) => ({ ...child, keys: keys(secrets) }) }
 }
 
 function exchangeSecret(
@@ -267,7 +290,8 @@ export function answerChild(
     return { ...wrongMode('tunnel', policy), notify: NotifyType.noProposalChosen }
   const { local, remote, pairs, more } = common
   const spiIn = context.childSpi()
-  const keys = deriveChildKeys(session.agreed.prf!, session.keys.d, choice.agreed, nonces, exchange?.secret)
+  const derive = keysOf(session, choice.agreed, nonces, exchange?.secret)
+  const keys = derive([])
   const child: Child = {
     id: session.nextChildId(),
     spiIn,
@@ -282,7 +306,10 @@ export function answerChild(
   const { number, protocol } = choice.proposal
   const answer = { number, protocol, spi: spiBytes(spiIn), transforms: transformsOf(choice.agreed) }
   return {
-    child,
+    child: completing(child, (secrets) => {
+      const { initiator, responder } = derive(secrets)
+      return { inbound: initiator, outbound: responder }
+    }),
     payloads: [
       ...(transport ? [notify(NotifyType.useTransportMode)] : []),
       { kind: 'SA', proposals: [answer] },

@@ -12,7 +12,7 @@ import {
 } from '../../crypto/index.js'
 import { IkeExchange, type IkePayload, IkeProtocol, NotifyType } from '../../wire/ike/index.js'
 import { methodsOf } from './additional.js'
-import { type Child, showSpi, spiBytes, spiNumber } from './children.js'
+import { type Child, type RivalChild, showSpi, spiBytes, spiNumber } from './children.js'
 import { answerConfiguration } from './configuration.js'
 import { createChild, lower, lowestOf, NONCE_LENGTH, rekeyChild, wantedGroup } from './create-child.js'
 import { refusedAuth } from './doctor.js'
@@ -89,14 +89,34 @@ function answerCreate(session: Session, request: readonly IkePayload[], now: Ins
     session.tell({ kind: 'problem', text: `no child: ${made.text}`, mend: made.mend }, now)
     return [notify(made.notify, made.data)]
   }
-  if (old !== undefined) {
-    if (old.state === 'rekeying') old.rival = { child: made.child, lowestNonce: lowestOf(nonces) }
-    // Packets go by the old one until the peer has the new one: its delete says so.
-    else old.state = 'installed'
-    session.supersede(old)
-  }
-  session.addChild(made.child, now)
-  return made.payloads
+  const pending: RivalChild = { lowestNonce: lowestOf(nonces) }
+  const more = awaitFollowUps(
+    session,
+    made.child.agreed,
+    {
+      of: 'child',
+      finish(secrets, later) {
+        const child = made.child.complete?.(secrets) ?? made.child
+        if (old !== undefined) {
+          if (old.state === 'rekeying') old.rival = { ...pending, child }
+          else {
+            // Packets go by the old one until the peer has the new one: its delete says so.
+            if (old.state !== 'closing') old.state = 'installed'
+            old.rival = undefined
+          }
+          session.supersede(old)
+        }
+        session.addChild(child, later)
+      },
+      dropped() {
+        if (old?.rival === pending) old.rival = undefined
+      },
+    },
+    now,
+  )
+  if (more === undefined) return [notify(NotifyType.temporaryFailure)]
+  if (more.length > 0 && old !== undefined) old.rival = pending
+  return [...made.payloads, ...more]
 }
 
 // --- the IKE SA -------------------------------------------------------------------------------------------------

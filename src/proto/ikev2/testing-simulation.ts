@@ -2,6 +2,7 @@
  * Two machines and a link that loses, reorders, doubles and corrupts, while both make their children and their IKE SA anew.
  */
 import { seconds } from '../../base/index.js'
+import type { IkePolicy } from './policy.js'
 import { type Fault, type Link, pair, perfect, type Side, spisOf } from './testing.js'
 
 const faulty: Fault = (datagram, random) => {
@@ -31,10 +32,10 @@ function disagreement(link: Link): string | undefined {
   return left > 3 ? `${left} are left` : undefined
 }
 
-/** What is wrong with this seed: undefined, or words. */
-export function simulate(seed: number): string | undefined {
+/** What is wrong with this seed: undefined, or words. `more`: of both policies. */
+export function simulate(seed: number, more: Partial<IkePolicy> = {}): string | undefined {
   // Lifetimes that meet again and again, so that both begin at once; every other time both begin the whole.
-  const lifetimes = { childLifetime: { seconds: 50 }, ikeLifetime: seconds(130) }
+  const lifetimes = { childLifetime: { seconds: 50 }, ikeLifetime: seconds(130), ...more }
   const link = pair({ ...lifetimes, initiate: seed % 2 === 0 }, lifetimes, seed)
   link.fault = faulty
   link.start()
