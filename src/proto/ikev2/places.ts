@@ -35,12 +35,19 @@ export interface Places {
 }
 
 /** Ours that the policy lets a peer speak to, beside the one in use. */
-function others({ context, policy, local }: Session): IpAddress[] {
+function others({ context, policy, local, assigned }: Session): IpAddress[] {
   const { locals } = policy
   if (locals === undefined) return []
+  // What the peer has given us is reached through the tunnel alone.
+  const inside = assigned?.toPeer === false ? assigned.values : []
   return context
     .addresses()
-    .filter((one) => !one.equals(local.address) && locals.some((prefix) => prefix.contains(one)))
+    .filter(
+      (one) =>
+        !one.equals(local.address) &&
+        locals.some((prefix) => prefix.contains(one)) &&
+        !inside.some(({ address }) => address?.equals(one) === true),
+    )
     .slice(0, PLACES_LIMIT)
 }
 
