@@ -25,7 +25,7 @@ get_later() {
   : >"$work/status"
   printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: forky\nComponents: main\nSigned-By: %s\n' \
     /usr/share/keyrings/debian-archive-keyring.gpg >"$work/forky.sources"
-  local options=(-q -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status"
+  local options=(-q -o Acquire::Retries=3 -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status"
     -o Dir::Cache::archives="$work/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
     -o Dir::Etc::sourcelist="$work/forky.sources" -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root)
   apt-get "${options[@]}" update
