@@ -359,7 +359,7 @@ describe('warren up iked.conf with strongSwan', { skip: NEEDS }, () => {
   test('another secret: the log says what to compare, and no secret', async () => {
     await charon({ secret: 'another one' })
     const w = await warren(a, 'a', policy('active'))
-    const line = await logged(w, /enc0: .*AUTHENTICATION_FAILED: .*\(compare psk.*\n/)
+    const line = await logged(w, /enc0: .*AUTHENTICATION_FAILED: .*\(write the same psk on both sides.*\n/)
     assert.ok(!line.includes(SECRET))
   })
 

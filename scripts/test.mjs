@@ -16,8 +16,8 @@ if (files.length === 0) {
   console.error(`no test files below ${root}${only.length ? ` that match ${only.join(', ')}` : ''}`)
   process.exit(1)
 }
-// Interop tests share one kernel (namespaces, user-mode Linux): one file at a time.
-const concurrency = tree === 'interop' ? ['--test-concurrency=1'] : []
+// Interop tests share one kernel and mostly wait for each other's ends: two files at a time, each in namespaces of its own.
+const concurrency = tree === 'interop' ? ['--test-concurrency=2'] : []
 const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...concurrency, ...files], {
   stdio: 'inherit',
 })
