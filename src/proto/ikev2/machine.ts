@@ -29,6 +29,7 @@ import {
 import type { Datagram, Machine, Output, Packet, ReachedLifetime } from '../machine.js'
 import type { TunnelEvent } from '../tunnel-machine.js'
 import { AddressPool } from './address-pool.js'
+import { ChildSpis } from './child-spis.js'
 import {
   type Credentials,
   type Endpoint,
@@ -88,15 +89,13 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #failures = new Map<string, number>()
   /** SAs that are over, by our SPI: what they answered last. */
   readonly #lastWords = new Map<string, { readonly session: Session; readonly until: number }>()
-  readonly #childSpis = new Set<number>()
+  readonly #childSpis: ChildSpis
   readonly #cookies: Cookies
   readonly #book = new PolicyBook()
   /** Whose policies may be others than before. */
   readonly #changed = new Set<Session>()
   /** All of them are told again. */
   #policiesDirty = false
-  /** SPIs of children from which on those are looked for that nobody has any more. */
-  #spisFrom = 1024
   readonly #afterPolicies: Output<IkeEvent>[] = []
   #isUp = false
   #stopped = false
@@ -106,6 +105,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   constructor(options: IkeMachineOptions) {
     this.#options = options
     this.#cookies = new Cookies(options.random)
+    this.#childSpis = new ChildSpis(options.random)
     this.#context = {
       random: options.random,
       timers: this.#timers,
@@ -132,7 +132,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         this.#timers.schedule(instantAt(0), run)
         this.onWake?.()
       },
-      childSpi: () => this.#childSpi(),
+      childSpi: () => this.#childSpis.next(this.#sessions.values()),
     }
   }
 
@@ -644,26 +644,6 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         payload,
       },
     })
-  }
-
-  #childSpi(): number {
-    for (;;) {
-      const spi = this.#options.random.uint32()
-      // RFC 4303 section 2.1: to 255 reserved.
-      if (spi < 256 || this.#childSpis.has(spi)) continue
-      if (this.#childSpis.size >= this.#spisFrom) this.#forgetSpis()
-      this.#childSpis.add(spi)
-      return spi
-    }
-  }
-
-  /** SPIs of children that are gone may come again. */
-  #forgetSpis(): void {
-    this.#childSpis.clear()
-    for (const session of this.#sessions.values())
-      for (const child of session.children.values()) this.#childSpis.add(child.spiIn)
-    // What was offered and not answered yet is among those that went: the same number in 2^32 again is as good as never.
-    this.#spisFrom = 2 * this.#childSpis.size + 1024
   }
 
   /** Tells what policies there are, where that has changed. */
