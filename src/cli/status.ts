@@ -77,7 +77,7 @@ function formatIke({ sas }: IkeStatus): string[] {
       `\t\t${sa.algorithms}; ${sa.ageSeconds} s old, heard ${sa.silentSeconds} s ago`,
       ...(sa.assigned === undefined ? [] : formatAssigned(sa.assigned)),
       ...sa.children.flatMap((child) => [
-        `\t\t${child.protocol} ${child.mode} ${child.local.join(', ')} --> ${child.remote.join(', ')}`,
+        `\t\t${child.protocol} ${child.mode} ${child.flows.join(', ')}`,
         `\t\t\t${child.state}, spi in ${child.spiIn} out ${child.spiOut}, ${child.algorithms}`,
         `\t\t\tin ${child.packetsIn} packets ${child.bytesIn} bytes, out ${child.packetsOut} packets ${child.bytesOut} bytes`,
         `\t\t\t${child.ageSeconds} s old${child.rekeySeconds === undefined ? '' : `, made anew in ${child.rekeySeconds} s`}`,

@@ -22,6 +22,8 @@ export interface IkeChildStatus {
   readonly algorithms: string
   readonly local: readonly string[]
   readonly remote: readonly string[]
+  /** What passes: `LOCAL --> REMOTE`, of the selectors above those that the policy has together. */
+  readonly flows: readonly string[]
   readonly ageSeconds: number
   readonly packetsIn: number
   readonly bytesIn: number
@@ -135,6 +137,9 @@ function childOf(child: Child, paths: readonly PathStatus[], now: Instant): IkeC
     algorithms: algorithmsOf(child.agreed),
     local: child.traffic.local.map(formatSelector),
     remote: child.traffic.remote.map(formatSelector),
+    flows: child.traffic.pairs.map(
+      ({ local, remote }) => `${formatSelector(local)} --> ${formatSelector(remote)}`,
+    ),
     ageSeconds: Math.max(0, Math.floor(toSeconds(between(child.since, now)))),
     packetsIn: inbound?.packets ?? 0,
     bytesIn: inbound?.bytes ?? 0,

@@ -6,7 +6,6 @@ import {
   formatSelector,
   type Session,
 } from '../../proto/ikev2/index.js'
-import type { Iked } from './daemon.js'
 import { spiText } from './news.js'
 
 const STATES: Readonly<Record<Session['state'], string>> = {
@@ -30,7 +29,13 @@ function pointer(of: object | undefined): string {
 
 type Child = Session['children'] extends ReadonlyMap<string, infer C> ? C : never
 
-export function showSas({ ike, kernel }: Iked): string[] {
+/** Of a daemon what is looked at here. */
+export interface Shown {
+  readonly ike: { sessions(): readonly Session[] }
+  readonly kernel: { readonly coupled: boolean }
+}
+
+export function showSas({ ike, kernel }: Shown): string[] {
   const sessions = ike.sessions()
   const children = sessions.flatMap((session) =>
     [...session.children.values()].map((child) => ({ session, child })),
@@ -78,16 +83,12 @@ function both(session: Session, child: Child, loaded: string): string[] {
 
 function flows(session: Session, child: Child, loaded: string): string[] {
   const protocol = child.agreed.protocol.toUpperCase()
-  const { local, remote } = child.traffic
-  return local.flatMap((here) =>
-    remote
-      .filter(({ family }) => family === here.family)
-      .flatMap((there) =>
-        (['out', 'in'] as const).map((direction) => {
-          const [from, to] = direction === 'out' ? [here, there] : [there, here]
-          return `${pointer(direction === 'out' ? here : there)} ${protocol} ${direction} ${formatSelector(from)} -> ${formatSelector(to)} [${here.protocol || there.protocol}]@-1 (${loaded}) @${pointer(session)}`
-        }),
-      ),
+  // As pairs: of one side's with each of the other's more may be agreed upon than passes.
+  return child.traffic.pairs.flatMap(({ local: here, remote: there }) =>
+    (['out', 'in'] as const).map((direction) => {
+      const [from, to] = direction === 'out' ? [here, there] : [there, here]
+      return `${pointer(direction === 'out' ? here : there)} ${protocol} ${direction} ${formatSelector(from)} -> ${formatSelector(to)} [${here.protocol || there.protocol}]@-1 (${loaded}) @${pointer(session)}`
+    }),
   )
 }
 

@@ -67,7 +67,7 @@ export function checkPeer(
   if (auth === undefined)
     return {
       text: `authentication: found EAP at the peer, expected ${policy.remoteAuth.kind === 'psk' ? 'psk' : 'a signature'} of our policy`,
-      mend: `write eap "mschap-v2" in the policy${at(policy)}, or psk or a key at the peer`,
+      mend: `write eap "mschap-v2" or eap "tls" in the policy${at(policy)}, or psk or a key at the peer`,
     }
   const octets = octetsOf(session, !session.isInitiator, id)
   if (policy.remoteAuth.kind === 'psk') {
