@@ -96,9 +96,10 @@ describe('SAs with OpenIKED', { skip: NEEDS, timeout: 300_000 }, () => {
     const rest = (times: string): readonly [string, string] =>
       i === 0 ? [`${times} ${SECRET}`, SECRET] : [SECRET, `${times} ${SECRET}`]
 
-    // iked deletes the old one before it has put the new one into its kernel: what comes in between is lost there.
-    const mayBeLost = i === 0 ? 0 : 3
-    test(`${who} makes the child anew, and ${i === 0 ? 'nothing is lost' : 'flows go on'}`, async () => {
+    // iked deletes the old one before it has put the new one into its kernel: what comes in between is lost there. As
+    // responder it sends by the new one at once: what overtakes the reading of its answer finds no keys here yet.
+    const mayBeLost = i === 0 ? 1 : 3
+    test(`${who} makes the child anew, and flows go on`, async () => {
       const w = await pair.both('initiator', { rest: rest('lifetime 4') })
       const before = await w.established()
       await underPing(
