@@ -5,27 +5,13 @@ import { SeededRandom } from '../../base/index.js'
 import { generateKey, loadPublicKey } from '../../crypto/index.js'
 import { parseIdentity } from '../../proto/ikev2/identity.js'
 import { CertificateAuthority } from './ca.js'
-import { IkedCredentials } from './credentials.js'
+import type { IkedCredentials } from './credentials.js'
+import { credentialsOf, type Files } from './testing.js'
 
 const TODAY = Date.UTC(2026, 0, 1)
 const DAY = 86_400_000
 const random = new SeededRandom(1)
-const encoder = new TextEncoder()
-
-const credentials = (files: Record<string, string>, at = TODAY): IkedCredentials =>
-  new IkedCredentials({
-    reader: {
-      read: (path) => {
-        const text = files[path.replace('/etc/iked/', '')]
-        return text === undefined ? undefined : encoder.encode(text)
-      },
-      list: (path) =>
-        Object.keys(files)
-          .filter((file) => file.startsWith(`${path.replace('/etc/iked/', '')}/`))
-          .map((file) => file.slice(file.lastIndexOf('/') + 1)),
-    },
-    wallClock: () => at,
-  })
+const credentials = (files: Files, at = TODAY): IkedCredentials => credentialsOf(files, at)
 
 test('an authority, certificates for an address, a name and a user, and one that is taken back', async () => {
   const { authority, privateKey } = await CertificateAuthority.create('VPN', {

@@ -7,23 +7,10 @@ import { parseIdentity } from '../../proto/ikev2/identity.js'
 import type { IkePolicy } from '../../proto/ikev2/policy.js'
 import { type Link, pair, spisOf } from '../../proto/ikev2/testing.js'
 import { parseIkeMessage } from '../../wire/ike/index.js'
-import { IkedCredentials } from './credentials.js'
+import type { IkedCredentials } from './credentials.js'
+import { credentialsOf, type Files } from './testing.js'
 
-const encoder = new TextEncoder()
-const credentials = (files: Record<string, string>): IkedCredentials =>
-  new IkedCredentials({
-    reader: {
-      read: (path) => {
-        const text = files[path.replace('/etc/iked/', '')]
-        return text === undefined ? undefined : encoder.encode(text)
-      },
-      list: (path) =>
-        Object.keys(files)
-          .filter((file) => file.startsWith(`${path.replace('/etc/iked/', '')}/`))
-          .map((file) => file.slice(file.lastIndexOf('/') + 1)),
-    },
-    wallClock: () => TODAY,
-  })
+const credentials = (files: Files): IkedCredentials => credentialsOf(files, TODAY)
 
 const sign = { localAuth: { kind: 'signature' }, remoteAuth: { kind: 'signature' } } as const
 const pem = ({ der }: TestEntity): string => writePem('CERTIFICATE', der)

@@ -11,31 +11,14 @@ import {
   TODAY,
 } from '../../crypto/x509/testing.js'
 import { parseIdentity } from '../../proto/ikev2/identity.js'
-import { type CredentialsReader, IkedCredentials } from './credentials.js'
+import { IkedCredentials } from './credentials.js'
 import { rawKeyData, readRawKey } from './raw-keys.js'
+import { credentialsOf, type Files, readerOf } from './testing.js'
 
-type Files = Record<string, string>
 const encoder = new TextEncoder()
 
-const readerOf = (
-  files: Files,
-  modes: Record<string, number> = {},
-  asked: string[] = [],
-): CredentialsReader => ({
-  read(path) {
-    asked.push(path)
-    const content = files[path.replace('/etc/iked/', '')]
-    return content === undefined ? undefined : encoder.encode(content)
-  },
-  list: (path) =>
-    Object.keys(files)
-      .filter((file) => file.startsWith(`${path.replace('/etc/iked/', '')}/`))
-      .map((file) => file.slice(file.lastIndexOf('/') + 1)),
-  mode: (path) => modes[path.replace('/etc/iked/', '')],
-})
-
 const credentials = (files: Files, at = TODAY, options: { partialChain?: boolean } = {}): IkedCredentials =>
-  new IkedCredentials({ reader: readerOf(files), wallClock: () => at, ...options })
+  credentialsOf(files, at, options)
 
 const certificatePem = ({ der }: TestEntity): string => writePem('CERTIFICATE', der)
 const shown = (...entities: TestEntity[]): { encoding: number; data: Uint8Array }[] =>
@@ -290,7 +273,7 @@ test('files that cannot be used are told, and the rest is', async () => {
 })
 
 test('reload: a new key and a new authority are used, the old ones are gone', async () => {
-  const files: Files = { 'private/local.key': (await generateKey('ecdsa256')).privateKey }
+  const files: Record<string, string> = { 'private/local.key': (await generateKey('ecdsa256')).privateKey }
   const here = credentials(files)
   const before = here.own(parseIdentity('a'))!.key
   files['private/local.key'] = (await generateKey('ecdsa384')).privateKey

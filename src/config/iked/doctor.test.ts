@@ -12,11 +12,9 @@ import { notify } from '../../proto/ikev2/init.js'
 import { plainAnswer } from '../../proto/ikev2/respond.js'
 import { Link, Side } from '../../proto/ikev2/testing.js'
 import { NotifyType, parseIkeHeader } from '../../wire/ike/index.js'
-import { IkedCredentials } from './credentials.js'
 import { parseIkedConf, toIkePolicies } from './index.js'
 import { linesOf } from './log.js'
-
-type Files = Readonly<Record<string, string>>
+import { credentialsOf, type Files } from './testing.js'
 
 interface Host {
   readonly conf: string
@@ -24,8 +22,6 @@ interface Host {
   /** Wall clock; default TODAY. */
   readonly at?: number
 }
-
-const encoder = new TextEncoder()
 
 function side(hostname: 'alice' | 'bob', address: string, { conf, files = {}, at = TODAY }: Host): Side {
   const own = parseIpAddress(address)!
@@ -35,20 +31,11 @@ function side(hostname: 'alice' | 'bob', address: string, { conf, files = {}, at
     localFor: () => own,
     interfaceAddresses: () => undefined,
   })
-  const credentials = new IkedCredentials({
-    reader: {
-      read: (path) => {
-        const text = files[path.replace('/etc/iked/', '')]
-        return text === undefined ? undefined : encoder.encode(text)
-      },
-      list: (path) =>
-        Object.keys(files)
-          .filter((file) => file.startsWith(`${path.replace('/etc/iked/', '')}/`))
-          .map((file) => file.slice(file.lastIndexOf('/') + 1)),
-    },
-    wallClock: () => at,
+  return new Side({
+    policies,
+    credentials: credentialsOf(files, at),
+    random: new SeededRandom(hostname.length),
   })
-  return new Side({ policies, credentials, random: new SeededRandom(hostname.length) })
 }
 
 /** The lines that a daemon logs without being asked for more. */

@@ -8,27 +8,11 @@ import { authority, entity, revocationList, type TestEntity, TODAY } from '../..
 import { formatIdentity, parseIdentity } from '../../proto/ikev2/identity.js'
 import type { IkePolicy } from '../../proto/ikev2/policy.js'
 import { Link, policyOf, Side, spisOf } from '../../proto/ikev2/testing.js'
-import { IkedCredentials } from './credentials.js'
+import type { IkedCredentials } from './credentials.js'
 import { describeIked, parseIkedConf, toIkePolicies } from './index.js'
+import { credentialsOf, type Files } from './testing.js'
 
-type Files = Record<string, string>
-
-const encoder = new TextEncoder()
-const credentials = (files: Files): IkedCredentials =>
-  new IkedCredentials({
-    reader: {
-      read: (path) => {
-        const text = files[path.replace('/etc/iked/', '')]
-        return text === undefined ? undefined : encoder.encode(text)
-      },
-      list: (path) =>
-        Object.keys(files)
-          .filter((file) => file.startsWith(`${path.replace('/etc/iked/', '')}/`))
-          .map((file) => file.slice(file.lastIndexOf('/') + 1)),
-    },
-    wallClock: () => TODAY,
-  })
-
+const credentials = (files: Files): IkedCredentials => credentialsOf(files, TODAY)
 const pem = ({ der }: TestEntity): string => writePem('CERTIFICATE', der)
 const SIGNATURE = { kind: 'signature' } as const
 const TLS = { kind: 'eap', method: 'tls', users: [] } as const

@@ -1,23 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IpPrefix } from '../../base/index.js'
-import { selectorOfPrefix } from '../../proto/ikev2/selectors.js'
-import { pair } from '../../proto/ikev2/testing.js'
+import { linkOfTwoFlows } from '../../proto/ikev2/testing.js'
 import { showSas } from './show.js'
 
-const flow = (local: string, remote: string) => ({
-  local: selectorOfPrefix(IpPrefix.parse(local)!),
-  remote: selectorOfPrefix(IpPrefix.parse(remote)!),
-})
-const flows = [flow('10.1.0.0/16', '10.2.0.0/16'), flow('10.3.0.0/16', '10.4.0.0/16')]
-
 test('show sa: the flows are the pairs of the policy, both ways', () => {
-  const link = pair(
-    { flows: flows.map(({ local, remote }) => ({ local: remote, remote: local })) },
-    { flows },
-  )
-  link.start()
-  link.run(5)
+  const link = linkOfTwoFlows()
   const { machine } = link.sides[1]
   const lines = showSas({ ike: machine, kernel: { coupled: true } })
   const shown = lines.flatMap(

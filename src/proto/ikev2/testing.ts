@@ -118,6 +118,26 @@ export type Fault = (
   random: Random,
 ) => { readonly delayMs: number; readonly datagram: Datagram }[]
 
+/** Two networks of one side, each with one of the other's. */
+const TWO_FLOWS = [
+  ['10.1.0.0/16', '10.2.0.0/16'],
+  ['10.3.0.0/16', '10.4.0.0/16'],
+].map(([local, remote]) => ({
+  local: selectorOfPrefix(IpPrefix.parse(local!)!),
+  remote: selectorOfPrefix(IpPrefix.parse(remote!)!),
+}))
+
+/** Between two sides with two flows, five seconds after they began. */
+export function linkOfTwoFlows(): Link {
+  const link = pair(
+    { flows: TWO_FLOWS.map(({ local, remote }) => ({ local: remote, remote: local })) },
+    { flows: TWO_FLOWS },
+  )
+  link.start()
+  link.run(5)
+  return link
+}
+
 export const perfect: Fault = (datagram) => [{ delayMs: 5, datagram }]
 
 /** A datagram as the other end sees it. */
