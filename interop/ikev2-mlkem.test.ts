@@ -4,94 +4,31 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { established, IkeHosts, pings, until } from './lib/ike-hosts.js'
+import { Cable, established, logged, until } from './lib/ike-hosts.js'
 import { missing } from './lib/need.js'
-import { Netns } from './lib/netns.js'
-import { type Charon, LATER, LATER_CHARON } from './lib/peers/strongswan.js'
-import type { WarrenProcess } from './lib/warren.js'
+import { LATER, LATER_CHARON } from './lib/peers/strongswan.js'
 
 const BASE = 'aes256gcm16-prfsha256-x25519'
 
 describe('ml-kem', { skip: missing(LATER_CHARON, 'swanctl', 'unshare', 'chroot', 'ip', 'ping') }, () => {
-  let net: Netns
-  let hosts: IkeHosts
-  let a: string
-  let b: string
+  let cable: Cable
 
   before(() => {
-    net = new Netns('mk')
-    a = net.add('a')
-    b = net.add('b')
-    net.veth(a, 'eth0', b, 'eth0')
-    for (const [i, host] of [a, b].entries())
-      net.run(
-        host,
-        `ip addr add 192.168.1.${i + 1}/24 dev eth0; ip addr add 10.1.${i + 1}.1/32 dev lo; ip link set lo up`,
-      )
-    hosts = new IkeHosts(net)
+    cable = new Cable('mk')
   })
-  afterEach(() => hosts.end())
-  after(() => net.close())
-
-  const charon = (ike: string, esp = 'aes256gcm16-noesn'): Promise<Charon> =>
-    hosts.charon(
-      b,
-      'b',
-      `connections {
-  tunnel {
-    version = 2
-    local_addrs = 192.168.1.2
-    remote_addrs = 192.168.1.1
-    proposals = ${ike}
-    encap = yes
-    local {
-      auth = psk
-      id = 192.168.1.2
-    }
-    remote {
-      auth = psk
-      id = 192.168.1.1
-    }
-    children {
-      tunnel {
-        local_ts = 10.1.2.1/32
-        remote_ts = 10.1.1.1/32
-        esp_proposals = ${esp}
-      }
-    }
-  }
-}
-secrets {
-  ike-1 {
-    secret = "keys of two hosts"
-  }
-}
-`,
-      LATER,
-    )
-  const warren = (mode: 'active' | 'passive', ike: string, child = ''): Promise<WarrenProcess> =>
-    hosts.warren(
-      a,
-      'a',
-      `ikev2 "tunnel" ${mode} esp from 10.1.1.1 to 10.1.2.1 local 192.168.1.1 peer 192.168.1.2 \\
-  ikesa enc aes-256-gcm prf hmac-sha2-256 group curve25519 ${ike} childsa enc aes-256-gcm ${child} noesn \\
-  srcid 192.168.1.1 dstid 192.168.1.2 ikelifetime 1h psk "keys of two hosts"`,
-    )
-  const ends = (): [string, string][] => [
-    [a, '10.1.1.1'],
-    [b, '10.1.2.1'],
-  ]
-  const logged = (process: WarrenProcess, pattern: RegExp): Promise<string> =>
-    until(
-      `${pattern}`,
-      () => pattern.exec(process.log())?.[0],
-      () => process.log(),
-    )
+  afterEach(() => cable.end())
+  after(() => cable.net.close())
 
   for (const beginner of ['warren', 'charon'] as const) {
     const meet = async (ike: string, peerIke: string, child?: string, peerChild?: string) => {
-      const peer = await charon(peerIke, peerChild)
-      const own = await warren(beginner === 'warren' ? 'active' : 'passive', ike, child)
+      const peer = await cable.charon(
+        { proposals: peerIke, ...(peerChild === undefined ? {} : { esp: peerChild }) },
+        LATER,
+      )
+      const own = await cable.warren(beginner === 'warren' ? 'active' : 'passive', {
+        ike,
+        child: child ?? '',
+      })
       if (beginner === 'charon')
         // What comes of it is asked of the logs.
         await peer.swanctl('--initiate', '--child', 'tunnel', '--timeout', '15').catch(() => {})
@@ -107,7 +44,7 @@ secrets {
       )
       const first = await established(own)
       assert.match(first.algorithms, /CURVE25519, ML_KEM_768/)
-      pings(net, ends())
+      cable.pings()
       await peer.daemon.until(/selected proposal: IKE:\S*KE1_ML_KEM_768/)
       await peer.swanctl('--rekey', '--ike', 'tunnel')
       const next = await until(
@@ -119,7 +56,7 @@ secrets {
         () => `${own.log()}\n${peer.daemon.log}`,
       )
       assert.match(next.algorithms, /CURVE25519, ML_KEM_768/)
-      pings(net, ends())
+      cable.pings()
       await peer.swanctl('--rekey', '--child', 'tunnel')
       const renewed = await until(
         'another child',
@@ -132,7 +69,7 @@ secrets {
       // The first child has no key exchange of its own (RFC 7296 section 1.2); those that follow have all.
       assert.match(renewed.algorithms, /CURVE25519, ML_KEM_768/)
       await peer.daemon.until(/selected proposal: ESP:\S*KE1_ML_KEM_768/)
-      pings(net, ends())
+      cable.pings()
     })
 
     test(`${beginner} begins: three more, one of them left out`, async () => {
@@ -141,13 +78,13 @@ secrets {
         `${BASE}-ke1_mlkem1024-ke3_mlkem512`,
       )
       assert.match((await established(own)).algorithms, /CURVE25519, ML_KEM_1024, ML_KEM_512/)
-      pings(net, ends())
+      cable.pings()
     })
 
     test(`${beginner} begins: the peer has none, and ours may be left out`, async () => {
       const { own } = await meet('addke1 mlkem768 addke1 none', BASE)
       assert.match((await established(own)).algorithms, /CURVE25519$/)
-      pings(net, ends())
+      cable.pings()
     })
 
     test(`${beginner} begins: the peer has none, and ours may not be left out; the log says so`, async () => {

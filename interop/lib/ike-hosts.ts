@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { IkeSaStatus } from '../../src/engine/index.js'
 import type { DaemonStatus } from '../../src/linux/index.js'
 import { Daemon } from './daemon.js'
-import type { Netns } from './netns.js'
+import { Netns } from './netns.js'
 import { Charon } from './peers/strongswan.js'
 import { startWarren, type WarrenProcess } from './warren.js'
 
@@ -161,6 +161,11 @@ export interface Connection {
   /** More of the connection, and of its child. */
   readonly connection?: string
   readonly child?: string
+  /** Of the IKE SA and of the child, as swanctl.conf(5) writes them. */
+  readonly proposals?: string
+  readonly esp?: string
+  /** Beside the connection's own secret. */
+  readonly secrets?: string
 }
 
 /** swanctl.conf(5) of one connection named `tunnel`: ESP in UDP, as charon's own ESP wants it. */
@@ -174,12 +179,15 @@ export const swanctlConf = ({
   secret,
   connection = '',
   child = '',
+  proposals = 'aes256gcm16-prfsha256-curve25519',
+  esp = 'aes256gcm16-noesn',
+  secrets = '',
 }: Connection): string => `connections {
   tunnel {
     version = 2
     local_addrs = ${local}
     remote_addrs = ${remote}
-    proposals = aes256gcm16-prfsha256-curve25519
+    proposals = ${proposals}
     encap = yes
     rekey_time = 0
     ${connection}
@@ -195,7 +203,7 @@ export const swanctlConf = ({
       tunnel {
         local_ts = ${localTs}
         remote_ts = ${remoteTs}
-        esp_proposals = aes256gcm16-noesn
+        esp_proposals = ${esp}
         rekey_time = 0
         ${child}
       }
@@ -206,5 +214,80 @@ secrets {
   ike-1 {
     secret = "${secret}"
   }
+  ${secrets}
 }
 `
+
+const CABLE_SECRET = 'keys of two hosts'
+
+/** Words of iked.conf. */
+export interface IkedWords {
+  /** Behind the group of `ikesa`. */
+  readonly ike?: string
+  /** Behind the cipher of `childsa`. */
+  readonly child?: string
+  /** At the end. */
+  readonly rest?: string
+}
+
+/** Warren (192.168.1.1) and strongSwan (192.168.1.2) on one cable, and one address behind each. */
+export class Cable {
+  readonly net: Netns
+  /** Host and inside address of each end. */
+  readonly ends: readonly [host: string, inside: string][]
+  readonly #hosts: IkeHosts
+
+  constructor(prefix: string) {
+    this.net = new Netns(prefix)
+    this.#hosts = new IkeHosts(this.net)
+    const [a, b] = [this.net.add('a'), this.net.add('b')]
+    this.net.veth(a, 'eth0', b, 'eth0')
+    this.ends = [
+      [a, '10.1.1.1'],
+      [b, '10.1.2.1'],
+    ]
+    for (const [i, [host, inside]] of this.ends.entries())
+      this.net.run(host, `ip addr add 192.168.1.${i + 1}/24 dev eth0; ip addr add ${inside}/32 dev lo`)
+  }
+
+  charon(more: Partial<Connection>, root?: string): Promise<Charon> {
+    const text = swanctlConf({
+      local: '192.168.1.2',
+      remote: '192.168.1.1',
+      localId: '192.168.1.2',
+      remoteId: '192.168.1.1',
+      localTs: '10.1.2.1/32',
+      remoteTs: '10.1.1.1/32',
+      secret: CABLE_SECRET,
+      ...more,
+    })
+    return this.#hosts.charon(this.ends[1]![0], 'b', text, root)
+  }
+
+  warren(mode: 'active' | 'passive', { ike = '', child = '', rest = '' }: IkedWords): Promise<WarrenProcess> {
+    return this.#hosts.warren(
+      this.ends[0]![0],
+      'a',
+      `ikev2 "tunnel" ${mode} esp from 10.1.1.1 to 10.1.2.1 local 192.168.1.1 peer 192.168.1.2 \\
+  ikesa enc aes-256-gcm prf hmac-sha2-256 group curve25519 ${ike} childsa enc aes-256-gcm ${child} noesn \\
+  srcid 192.168.1.1 dstid 192.168.1.2 ikelifetime 1h psk "${CABLE_SECRET}" ${rest}`,
+    )
+  }
+
+  pings(): void {
+    pings(this.net, this.ends)
+  }
+
+  /** What runs at both ends. */
+  end(): Promise<void> {
+    return this.#hosts.end()
+  }
+}
+
+/** Waits for a line of Warren's log. */
+export const logged = (process: WarrenProcess, pattern: RegExp): Promise<string> =>
+  until(
+    `${pattern}`,
+    () => pattern.exec(process.log())?.[0],
+    () => process.log(),
+  )
