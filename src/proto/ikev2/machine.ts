@@ -14,7 +14,6 @@ import {
   TimerQueue,
 } from '../../base/index.js'
 import { type CryptoProvider, nodeProvider, nodeTls, type TlsEngine } from '../../crypto/index.js'
-import { hexOf } from '../../wire/field.js'
 import {
   IKE_FLAG_INITIATOR,
   IKE_FLAG_RESPONSE,
@@ -43,7 +42,7 @@ import { nobodyExpected, otherVersion, type Problem } from './doctor.js'
 import { authenticate } from './establish.js'
 import { FragmentBudget } from './fragments.js'
 import { HalfOpenTable } from './half-open.js'
-import { formatIdentity, type Identity, sameIdentity } from './identity.js'
+import { formatIdentity } from './identity.js'
 import { findNotify, findPayload, notify } from './init.js'
 import { Attempt, type AttemptOwner, retryAfter } from './initiate.js'
 import { moveTo, type Network, roam } from './mobike.js'
@@ -52,12 +51,9 @@ import { PolicyBook } from './policy-list.js'
 import { answerInit, plainAnswer } from './respond.js'
 import { samePolicy } from './same-policy.js'
 import type { Session } from './session.js'
+import { keyOf, SessionTable } from './session-table.js'
 
 export type IkeEvent = TunnelEvent | { readonly name: 'news'; readonly news: IkeNews }
-
-/** Answers of SAs that are over are kept so long, and so many of them. */
-const LAST_WORDS_MICROSECONDS = 60_000_000
-const LAST_WORDS_LIMIT = 256
 
 export interface IkeMachineOptions {
   /** The first that fits is taken. */
@@ -80,15 +76,11 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   readonly #context: IkeContext
   readonly #timers = new TimerQueue()
   readonly #outputs: Output<IkeEvent>[] = []
+  readonly #sessions = new SessionTable()
   /** By our own SPI. */
-  readonly #sessions = new Map<string, Session>()
-  /** Those that stand, by who the peer is. */
-  readonly #byPeer = new Map<string, readonly Session[]>()
   readonly #attempts = new Map<string, Attempt>()
   readonly #halfOpen = new HalfOpenTable()
   readonly #failures = new Map<string, number>()
-  /** SAs that are over, by our SPI: what they answered last. */
-  readonly #lastWords = new Map<string, { readonly session: Session; readonly until: number }>()
   readonly #childSpis: ChildSpis
   readonly #cookies: Cookies
   readonly #book = new PolicyBook()
@@ -280,7 +272,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
 
   opened(attempt: Attempt, session: Session, now: Instant): void {
     this.#attempts.delete(keyOf(attempt.spi))
-    this.#sessions.set(keyOf(session.ownSpi), session)
+    this.#sessions.add(session)
     const others = [...this.#sessions.values()].some(
       (other) => other !== session && other.remote.address.equals(session.remote.address),
     )
@@ -295,76 +287,38 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   established(session: Session, now: Instant): void {
     this.#failures.delete(session.policy.name)
     this.#halfOpen.forget(session)
-    this.#know(session)
+    this.#sessions.know(session)
     this.#isUp = true
     this.#outputs.push({ kind: 'event', event: { name: 'up' } })
     void now
   }
 
   adopt(session: Session): void {
-    this.#sessions.set(keyOf(session.ownSpi), session)
-    this.#know(session)
-  }
-
-  #know(session: Session): void {
-    if (session.peerId === undefined) return
-    const key = identityKey(session.peerId)
-    const others = this.#byPeer.get(key) ?? []
-    if (!others.includes(session)) this.#byPeer.set(key, [...others, session])
-  }
-
-  #unknow(session: Session): void {
-    if (session.peerId === undefined) return
-    const key = identityKey(session.peerId)
-    const others = (this.#byPeer.get(key) ?? []).filter((one) => one !== session)
-    if (others.length > 0) this.#byPeer.set(key, others)
-    else this.#byPeer.delete(key)
+    this.#sessions.add(session)
+    this.#sessions.know(session)
   }
 
   closed(session: Session, retry: boolean, now: Instant): void {
-    this.#sessions.delete(keyOf(session.ownSpi))
-    this.#lastWords.set(keyOf(session.ownSpi), { session, until: now + LAST_WORDS_MICROSECONDS })
-    if (this.#lastWords.size > LAST_WORDS_LIMIT)
-      for (const [oldest] of this.#lastWords) {
-        this.#lastWords.delete(oldest)
-        break
-      }
+    this.#sessions.retire(session, now)
     this.#halfOpen.forget(session)
-    this.#unknow(session)
     if (this.#stopped) return
-    if (this.#isUp && !this.#anyStands()) {
+    if (this.#isUp && !this.#sessions.anyStands()) {
       this.#isUp = false
       this.#outputs.push({ kind: 'event', event: { name: 'down', reason: 'no peer' } })
     }
     if (retry && session.policy.initiate && !this.#isServed(session.policy)) this.#retry(session.policy, now)
   }
 
-  #anyStands(): boolean {
-    for (const { state } of this.#sessions.values()) if (state === 'established') return true
-    return false
-  }
-
   /** Whether an SA of this policy stands or is on its way. */
-  #isServed({ name }: IkePolicy): boolean {
+  #isServed(policy: IkePolicy): boolean {
     return (
-      [...this.#attempts.values()].some(({ policy }) => policy.name === name) ||
-      [...this.#sessions.values()].some(
-        ({ policy, state }) =>
-          policy.name === name && (state === 'established' || state === 'authenticating'),
-      )
+      [...this.#attempts.values()].some((attempt) => attempt.policy.name === policy.name) ||
+      this.#sessions.serves(policy)
     )
   }
 
   initialContact(session: Session, now: Instant): void {
-    const key = session.peerId === undefined ? undefined : identityKey(session.peerId)
-    if (key === undefined) return
-    for (const other of [...(this.#byPeer.get(key) ?? [])]) {
-      if (other === session || other.peerId === undefined || session.peerId === undefined) continue
-      // The name of a user is none of a host.
-      const isSameKind = other.policy.remoteAuth.kind === session.policy.remoteAuth.kind
-      if (isSameKind && sameIdentity(other.peerId, session.peerId))
-        other.close('the peer has begun anew', false, now)
-    }
+    for (const other of this.#sessions.othersOf(session)) other.close('the peer has begun anew', false, now)
   }
 
   // --- beginnings -------------------------------------------------------------------------------------------------
@@ -413,7 +367,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     const fromInitiator = (header.flags & IKE_FLAG_INITIATOR) !== 0
     if (header.exchangeType === IkeExchange.ikeSaInit) this.#hearInit(header, bytes, local, remote, now)
     else {
-      const session = this.#sessions.get(keyOf(fromInitiator ? header.responderSpi : header.initiatorSpi))
+      const session = this.#sessions.get(fromInitiator ? header.responderSpi : header.initiatorSpi)
       if (session === undefined) this.#sayAgain(header, bytes, now)
       else {
         this.#received(header, local, remote, session.policy, now)
@@ -425,10 +379,10 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   /** RFC 7296 section 2.1: an answer that was lost is given again, though the SA is over. */
   #sayAgain(header: IkeHeader, bytes: Uint8Array, now: Instant): void {
     const fromInitiator = (header.flags & IKE_FLAG_INITIATOR) !== 0
-    const last = this.#lastWords.get(keyOf(fromInitiator ? header.responderSpi : header.initiatorSpi))
-    const answer = last === undefined || now > last.until ? undefined : last.session.channel.repeated(bytes)
+    const last = this.#sessions.retired(fromInitiator ? header.responderSpi : header.initiatorSpi, now)
+    const answer = last?.channel.repeated(bytes)
     this.counters.add(answer === undefined ? 'ike.spi' : 'ike.repeated')
-    for (const packet of answer ?? []) this.#transmit(last!.session.local, last!.session.remote, packet)
+    for (const packet of answer ?? []) this.#transmit(last!.local, last!.remote, packet)
   }
 
   #hearInit(header: IkeHeader, bytes: Uint8Array, local: Endpoint, remote: Endpoint, now: Instant): void {
@@ -528,7 +482,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
         now,
       )
     if (answer.session !== undefined) {
-      this.#sessions.set(keyOf(answer.session.ownSpi), answer.session)
+      this.#sessions.add(answer.session)
       this.#halfOpen.add(answer.session, remote, bytes, answer.bytes)
     }
     this.#transmit(local, remote, answer.bytes)
@@ -649,8 +603,7 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
   /** Tells what policies there are, where that has changed. */
   #settle(): void {
     for (const session of this.#changed) {
-      const isThere = this.#sessions.get(keyOf(session.ownSpi)) === session
-      if (this.#book.update(session, isThere)) this.#policiesDirty = true
+      if (this.#book.update(session, this.#sessions.has(session))) this.#policiesDirty = true
     }
     this.#changed.clear()
     if (!this.#policiesDirty) {
@@ -665,9 +618,6 @@ export class Ike2Machine implements Machine<IkeEvent>, AttemptOwner {
     this.#outputs.push(...this.#afterPolicies.splice(0))
   }
 }
-
-const keyOf = (spi: Uint8Array): string => hexOf(spi, 0, 8)
-const identityKey = ({ type, data }: Identity): string => `${type} ${hexOf(data, 0, data.length)}`
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i])
